@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def read_inputs(scenario: Scenario, given: Profiles | None = None) -> tuple[Prof
     data.errors.DataError
         If a file cannot be used.
     """
-    streams, drawn_kwp = _spawn_streams(scenario), dict[str, float]()
+    streams, drawn_kwp = _spawn_streams(scenario.seed), dict[str, float]()
     if scenario.profiles.source == "table":
         profiles = with_own_panels(scenario, read_profile_table(scenario) if given is None else given)
         check_memory(profiles.n_participants, scenario.horizon.n_intervals)
@@ -73,7 +74,7 @@ def read_inputs(scenario: Scenario, given: Profiles | None = None) -> tuple[Prof
         spec = make_household_spec(scenario)
         houses = replace(draw_households(spec, streams[0]), names=name_drawn(scenario))
         drawn_kwp = dict(zip(houses.names, (houses.nameplate_w / 1000.0).tolist(), strict=True))
-        series = _read_series(scenario, streams[1])
+        series = _read_series(scenario)
         profiles = make_reference_profiles(series, houses, spec, streams[2])
         profiles = with_own_panels(scenario, profiles, series.solar_cf)
         profiles = _with_constant_price(profiles, scenario.profiles.price_eur_per_kwh)
@@ -100,7 +101,7 @@ def draw_capacities(scenario: Scenario, houses: Sequence[str]) -> Wh:
 
     It does not depend on the profiles.
     """
-    streams = _spawn_streams(scenario)
+    streams = _spawn_streams(scenario.seed)
     if scenario.profiles.source != "table":
         drawn = draw_households(make_household_spec(scenario), streams[0]).battery_wh
     else:
@@ -113,9 +114,9 @@ def draw_capacities(scenario: Scenario, houses: Sequence[str]) -> Wh:
     return capacity_wh
 
 
-def _spawn_streams(scenario: Scenario) -> list[np.random.Generator]:
+def _spawn_streams(seed: int) -> list[np.random.Generator]:
     """Random streams of the houses, of synthetic series, and of noise on profiles or capacities beside a table."""
-    return np.random.default_rng(scenario.seed).spawn(3)
+    return np.random.default_rng(seed).spawn(3)
 
 
 def follow_file(scenario: Scenario) -> tuple[Scenario, tuple[str, ...]]:
@@ -147,13 +148,19 @@ def make_household_spec(scenario: Scenario) -> HouseholdSpec:
     return HouseholdSpec(**chosen, battery_kwh_min=low, battery_kwh_max=high)
 
 
-def _read_series(scenario: Scenario, rng: np.random.Generator) -> Series:
+def _read_series(scenario: Scenario) -> Series:
     if scenario.profiles.source == "spain":
         return read_energy(check_given(scenario, "profiles", "file"))
     # A whole year at least: the panels are scaled to the production of the series, not to that of a few days.
     start = np.datetime64(scenario.horizon.start.replace(tzinfo=None), "s")
     hours = max(math.ceil(scenario.horizon.hours), HOURS_PER_YEAR)
-    return make_synthetic_series(start, hours, rng, scenario.profiles.load_shape)
+    return _make_series(scenario.seed, start, hours, scenario.profiles.load_shape)
+
+
+@lru_cache(maxsize=1)
+def _make_series(seed: int, start: np.datetime64, hours: int, shape: str) -> Series:
+    """The synthetic series of a seed; tasks of a study that differ in other keys have it in common."""
+    return make_synthetic_series(start, hours, _spawn_streams(seed)[1], shape)
 
 
 def read_profile_table(scenario: Scenario) -> Profiles:

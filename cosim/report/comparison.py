@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +16,7 @@ from cosim.errors import ScenarioError
 from cosim.report.elements import Cell, Figure, PageSection, Table, count_decimals, number, show_hours, words
 from cosim.report.page import render_page
 from cosim.report.palette import CYCLE, plain_text, style_figure
+from cosim.report.plot import Plot
 from cosim.report.sections.findings import sort_outcomes
 from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
 from cosim.results.columns import name_columns
@@ -290,14 +290,14 @@ def compare_models(runs: pd.DataFrame) -> tuple[str, ...]:
 def draw_bars(part: pd.DataFrame, unit: str) -> Any:
     """Quantities of one unit as bars, one colour per run; index (quantity, unit)."""
     chosen = part.xs(unit, level="unit")
-    figure = go.Figure()
+    figure = Plot()
     for k, name in enumerate(chosen.columns):
         figure.add_bar(
             y=list(chosen.index),
             x=chosen[name].to_numpy(),
             name=plain_text(name),
             orientation="h",
-            marker_color=CYCLE[k % len(CYCLE)],
+            marker={"color": CYCLE[k % len(CYCLE)]},
             hovertemplate="%{y}: %{x:,.2f} " + unit + "<extra>" + str(name) + "</extra>",
         )
     height = 150 + (12 + 14 * len(chosen.columns)) * len(chosen)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from html import escape
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.io
+
+from cosim.report.plot import Plot
 
 TINY = 1e-9
 _TEMPLATE = files("plotly").joinpath("package_data", "templates", "plotly_white.json")
@@ -62,7 +65,7 @@ class Figure(NamedTuple):
 
     key: str
     caption: str
-    figure: Any
+    figure: Plot
 
     @property
     def html(self) -> str:
@@ -71,10 +74,15 @@ class Figure(NamedTuple):
         The template is plotly's own text of it: made into objects it would take longer than many a figure.
         """
         shown = self.figure.to_dict()
-        shown["layout"]["template"] = json.loads(_TEMPLATE.read_text(encoding="utf-8"))
+        shown["layout"]["template"] = _read_template()
         options = {"full_html": False, "include_plotlyjs": False, "validate": False}
         config = {"displaylogo": False, "responsive": True}
         return str(plotly.io.to_html(shown, div_id=f"figure-{self.key}", config=config, **options))
+
+
+@lru_cache(maxsize=1)
+def _read_template() -> dict[str, Any]:
+    return dict(json.loads(_TEMPLATE.read_text(encoding="utf-8")))
 
 
 class Drawing(NamedTuple):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import plotly.io
 from jinja2 import Environment
 from plotly.offline import get_plotlyjs
 
@@ -124,25 +122,13 @@ def make_page(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: Hosti
         f"{show_time(times[-1], run.zone)} · {len(times):,} intervals of {minutes} minute{'s' * (minutes != 1)} · "
         f"market {scenario.market.mechanism}"
     )
-    with _without_template():
-        sections = make_sections(run, tables, hosting)
+    sections = make_sections(run, tables, hosting)
     return render_page(
         f"Feeder loading report: {scenario.name}",
         subtitle,
         judged,
         sections,
     )
-
-
-@contextmanager
-def _without_template() -> Iterator[None]:
-    """Figures drawn meanwhile are made without plotly's template, which it would copy and check for each of them."""
-    before = plotly.io.templates.default
-    plotly.io.templates.default = None
-    try:
-        yield
-    finally:
-        plotly.io.templates.default = before
 
 
 def make_sections(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: Hosting | None) -> list[PageSection]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from cosim.report.plot import Plot
+
 # Okabe and Ito (2008), "Color universal design", https://jfly.uni-koeln.de/color/
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -13,7 +15,7 @@ CONDUCTOR_COLORS = {"a": BLUE, "b": ORANGE, "c": GREEN, "n": BLACK}
 CYCLE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK, YELLOW)
 DASHES = ("solid", "dash", "dot")
 HEAT = "Cividis"
-HOUSES_AXIS = {"title_text": "house", "type": "category", "tickfont_size": 10, "dtick": 1}
+HOUSES_AXIS: dict[str, Any] = {"title": {"text": "house"}, "type": "category", "tickfont": {"size": 10}, "dtick": 1}
 LEFT: dict[str, Any] = {"row": 1, "col": 1}
 RIGHT: dict[str, Any] = {"row": 1, "col": 2}
 BELOW: dict[str, Any] = {"row": 2, "col": 1}
@@ -65,14 +67,13 @@ def style_figure(
 def title_axes(figure: Any, x: str | None = None, y: str | None = None, **where: Any) -> Any:
     """Set the titles of the axes of a figure, or of its subplots at `row` and `col`; returns it."""
     if x is not None:
-        figure.update_xaxes(title_text=x, **where)
+        figure.update_xaxes(title={"text": x}, **where)
     if y is not None:
-        figure.update_yaxes(title_text=y, **where)
+        figure.update_yaxes(title={"text": y}, **where)
     return figure
 
 
-def add_limit(figure: Any, value: float, label: str | None = None, **where: Any) -> None:
+def add_limit(figure: Plot, value: float, label: str | None = None, **where: Any) -> None:
     """Draw a dashed line at a limit, with its name if it has one."""
-    text = {"text": label, "font": {"color": VERMILION, "size": 11}}
-    named = {} if label is None else {"annotation": text, "annotation_position": "top left"}
-    figure.add_hline(y=value, line={"color": VERMILION, "dash": "dash", "width": 1.5}, **named, **where)
+    named = None if label is None else {"text": label, "font": {"color": VERMILION, "size": 11}}
+    figure.add_hline(value, {"color": VERMILION, "dash": "dash", "width": 1.5}, named, **where)

@@ -24,6 +24,7 @@ from grid_models.feeder.net_tables import find_flaw
 from grid_models.powerflow.kernel import Network
 
 # Without numba: pandapower would compile for about 3 s in every process, more than a run's few calls can win back.
+# Long series of an audit have it (`grid_models.powerflow.runpp`).
 # Without lightsim2grid: whether a net is solved must not depend on what else is installed.
 RUNPP_OPTIONS: dict[str, Any] = {
     "calculate_voltage_angles": True,

@@ -31,6 +31,8 @@ TOLERANCE_MVA = 1e-11
 HELD_KW = 1e-7
 """By what an injection beside voltage-dependent loads may differ from the metered one."""
 MAX_CORRECTIONS = 30
+COMPILE_AFTER = 400
+"""Intervals of series after which pandapower compiles what it takes from numba: they took as long as compiling does."""
 
 
 def solve_by_runpp(
@@ -85,6 +87,7 @@ class Reference:
         self.slacks = find_slacks(self.net, matrices)
         self._home = matrices.bus[find_bus_rows(self.net, feeder.bus)]
         self._may_recycle = len(self.net.dcline) == 0  # pandapower adds generators for these in every run
+        self._n_of_series = 0
 
     def solve(self, p_kw: Floats, q_kvar: Floats, *, recycle: bool = False) -> Flow:
         """Flow of injections, (K, N) kW and kvar; non-finite ones are not solved.
@@ -157,7 +160,9 @@ class Reference:
         iterations = np.zeros(len(p_kw), np.int64)
         for k in range(len(p_kw)):
             write_injections(net, self._index, p_kw[k], q_kvar[k])
-            converted = run_net(net, recycle=converted and self._may_recycle, only_voltages=True)
+            again = converted and self._may_recycle and self._n_of_series != COMPILE_AFTER
+            converted = run_net(net, recycle=again, only_voltages=True, numba=self._n_of_series >= COMPILE_AFTER)
+            self._n_of_series += 1
             if converted:
                 voltage[k], iterations[k] = net._ppc["internal"]["V"], net._ppc["iterations"]
         return voltage, iterations
@@ -204,13 +209,13 @@ def write_injections(net: Any, index: Ints, p_kw: Floats, q_kvar: Floats) -> Non
 _ONLY_INJECTIONS = {"bus_pq": True, "trafo": False, "gen": False}
 
 
-def run_net(net: Any, *, recycle: bool = False, only_voltages: bool = False) -> bool:
+def run_net(net: Any, *, recycle: bool = False, only_voltages: bool = False, numba: bool = False) -> bool:
     """Run `runpp` on the net; returns whether it converged.
 
     `recycle` keeps everything but the injections from the run before, which must have converged on this net.
-    After `only_voltages` the result tables hold nothing of this run.
+    After `only_voltages` the result tables hold nothing of this run. With `numba` pandapower compiles in each process.
     """
-    options = {**RUNPP_OPTIONS, "recycle": _ONLY_INJECTIONS} if recycle else RUNPP_OPTIONS
+    options = {**RUNPP_OPTIONS, "numba": numba, **({"recycle": _ONLY_INJECTIONS} if recycle else {})}
     with warnings.catch_warnings():
         # A Newton-Raphson that diverges overflows and meets singular Jacobians first.
         warnings.simplefilter("ignore", RuntimeWarning)

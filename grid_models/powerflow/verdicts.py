@@ -74,8 +74,10 @@ class Verdicts(NamedTuple):
 
 def judge(flow: Flow, limits: Limits) -> Verdicts:
     """Compare every interval of a flow with the limits of the network."""
+    # Of several orders of the same arrays every one would be compiled: batches with phases have bus before interval.
+    vm_pu, line, trafo = map(np.ascontiguousarray, (flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent))
     return _judge_compiled(
-        *(flow.converged, flow.vm_pu, flow.line_loading_percent, flow.trafo_loading_percent),
+        *(flow.converged, vm_pu, line, trafo),
         *(limits.min_vm_pu, limits.max_vm_pu),
         *(limits.max_line_loading_percent, limits.max_trafo_loading_percent),
         *(flow.vuf_percent, limits.max_vuf_percent, flow.neutral_v, limits.max_neutral_v),

@@ -14,6 +14,7 @@ from grid_models.feeder.feeder import Feeder
 from grid_models.feeder.generated import make_radial_feeder
 from grid_models.feeder.named_nets import make_named_feeder
 from grid_models.feeder.topology import open_elements, with_formers
+from grid_models.powerflow import runpp
 from grid_models.powerflow.admittance import read_matrices
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.runpp import Reference
@@ -63,8 +64,10 @@ def assert_equal(found: Flow, expected: Flow) -> None:
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("compile_after", [runpp.COMPILE_AFTER, 5])
 @pytest.mark.parametrize("name", FEEDERS)
-def test_a_series_is_what_the_tables_hold(name: str) -> None:
+def test_a_series_is_what_the_tables_hold(name: str, compile_after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runpp, "COMPILE_AFTER", compile_after)
     feeder = FEEDERS[name]()
     rng = np.random.default_rng(3)
     p_kw, q_kvar = rng.uniform(-6, 6, (12, 6)), rng.uniform(-1, 1, (12, 6))
@@ -72,10 +75,11 @@ def test_a_series_is_what_the_tables_hold(name: str) -> None:
     assert_equal(reference.solve_series(p_kw, q_kvar), reference.solve(p_kw, q_kvar))
 
 
-def test_an_interval_that_does_not_converge_spoils_no_other() -> None:
+def test_an_interval_that_does_not_converge_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     feeder = generated()
     p_kw = np.full((5, 6), -3.0)
     p_kw[2] = -5000.0
+    monkeypatch.setattr(runpp, "COMPILE_AFTER", 2)  # the first that is compiled is the one that fails
     reference = Reference(feeder, read_matrices(feeder.net))
     found = reference.solve_series(p_kw, np.zeros_like(p_kw))
     assert found.converged.tolist() == [True, True, False, True, True]

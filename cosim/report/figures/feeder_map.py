@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import plotly.graph_objects as go
+from plotly.colors import get_colorscale
 
 from cosim.report.figures.sampling import round_values
 from cosim.report.figures.topology import ELONGATED
 from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, plain_text, style_figure
+from cosim.report.plot import Plot, Spec
 from cosim.results.labels import describe_conductor
 from cosim.results.local_time import show_time
 from grid_models.arrays import Floats
@@ -128,14 +129,14 @@ def draw_feeder_map(
         Whether x and y are coordinates of the same scale.
     """
     low, high = _find_color_range(voltage.values.to_numpy(np.float64))
-    figure = go.Figure()
+    figure = Plot()
     for k in range(len(hours)):
         percent, texts = loading.values.iloc[k], _describe(loading, k, 1, "%")
         traces = _make_branch_traces(places, ends, percent, texts)
         traces.append(_make_bus_trace(places, voltage.values.iloc[k], _describe(voltage, k, 4, "pu"), low, high))
         traces.append(_make_transformer_trace(places, ends, percent, texts))
         for trace in traces:
-            figure.add_trace(trace.update(visible=k == 0))
+            figure.add_trace({**trace, "visible": k == 0})
     per_hour, of_hours = len(CLASSES) + 3, len(figure.data)
     for trace in _make_name_traces(places, ends, loading.values, voltage.values):
         figure.add_trace(trace)
@@ -174,7 +175,7 @@ def _describe(worst: Worst, k: int, digits: int, unit: str) -> list[str]:
     return texts
 
 
-def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series, texts: list[str]) -> list[Any]:
+def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series, texts: list[str]) -> list[Spec]:
     """One trace for branches without supply, beneath others and last in the legend, and one per class of loading."""
     a, b = places.to_numpy()[ends["a"]], places.to_numpy()[ends["b"]]
     points = np.stack([a, (a + b) / 2, b, np.full_like(a, np.nan)], axis=1)  # (L, 4, 2); a gap after each branch
@@ -182,24 +183,25 @@ def _make_branch_traces(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Se
     looks = [(c.label, (values >= c.low) & (values < c.high), c.color, c.width) for c in CLASSES]
     looks.insert(0, (DARK, np.isnan(values), PALE, 2.0))
     return [
-        go.Scatter(
-            x=points[inside, :, 0].reshape(-1),
-            y=points[inside, :, 1].reshape(-1),
-            text=[text for k in np.flatnonzero(inside) for text in (texts[k], texts[k], texts[k], "")],
-            mode="lines",
-            name=label,
-            legendgroup=label,
-            legendrank=1001 if label == DARK else None,
-            line={"color": color, "width": width},
-            hovertemplate="%{text}<extra></extra>",
-        )
+        {
+            "type": "scatter",
+            "x": points[inside, :, 0].reshape(-1),
+            "y": points[inside, :, 1].reshape(-1),
+            "text": [text for k in np.flatnonzero(inside) for text in (texts[k], texts[k], texts[k], "")],
+            "mode": "lines",
+            "name": label,
+            "legendgroup": label,
+            "legendrank": 1001 if label == DARK else None,
+            "line": {"color": color, "width": width},
+            "hovertemplate": "%{text}<extra></extra>",
+        }
         for label, inside, color, width in looks
     ]
 
 
 def _make_name_traces(
     places: pd.DataFrame, ends: pd.DataFrame, loading: pd.DataFrame, vm_pu: pd.DataFrame
-) -> list[Any]:
+) -> list[Spec]:
     """Names of the ends of the feeder, and of the first line of each of its branches; the legend hides them."""
     points, degree = places.to_numpy(np.float64), np.bincount(ends.to_numpy().reshape(-1), minlength=len(places))
     last = np.flatnonzero(degree == 1).tolist()
@@ -235,22 +237,23 @@ def find_first_lines(ends: pd.DataFrame, is_trafo: npt.NDArray[np.bool_]) -> lis
     return [k for k, (a, b, trafo) in enumerate(pairs) if not trafo and (a in busbars) != (b in busbars)]
 
 
-def _make_names(name: str, points: Floats, texts: list[str], sides: npt.NDArray[np.str_], *, shown: bool) -> Any:
-    return go.Scatter(
-        x=points[:, 0],
-        y=points[:, 1],
-        text=texts,
-        mode="text",
-        name=name,
-        textposition=[f"{side} center" for side in sides],
-        textfont={"size": 10, "color": BLACK},
-        hoverinfo="skip",
-        visible=True if shown else "legendonly",
-        legendrank=1002,
-    )
+def _make_names(name: str, points: Floats, texts: list[str], sides: npt.NDArray[np.str_], *, shown: bool) -> Spec:
+    return {
+        "type": "scatter",
+        "x": points[:, 0],
+        "y": points[:, 1],
+        "text": texts,
+        "mode": "text",
+        "name": name,
+        "textposition": [f"{side} center" for side in sides],
+        "textfont": {"size": 10, "color": BLACK},
+        "hoverinfo": "skip",
+        "visible": True if shown else "legendonly",
+        "legendrank": 1002,
+    }
 
 
-def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series, texts: list[str]) -> Any:
+def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: pd.Series, texts: list[str]) -> Spec:
     """Rings around transformers, which are too short to be seen as lines."""
     chosen = np.flatnonzero(loading.index.get_level_values(0) == "trafo")
     middle = (places.to_numpy()[ends["a"]] + places.to_numpy()[ends["b"]])[chosen] / 2
@@ -261,12 +264,12 @@ def _make_transformer_trace(places: pd.DataFrame, ends: pd.DataFrame, loading: p
     return _make_markers("transformer", middle, shown, marker)
 
 
-def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, texts: list[str], low: float, high: float) -> Any:
+def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, texts: list[str], low: float, high: float) -> Spec:
     values = vm_pu.to_numpy(np.float64)
     marker = {
         "size": 10,
         "color": round_values(np.nan_to_num(values, nan=low), 5),
-        "colorscale": HEAT,
+        "colorscale": get_colorscale(HEAT),
         "cmin": low,
         "cmax": high,
         "line": {"color": "white", "width": 1},
@@ -276,17 +279,18 @@ def _make_bus_trace(places: pd.DataFrame, vm_pu: pd.Series, texts: list[str], lo
     return _make_markers("bus", places.to_numpy(), texts, marker)
 
 
-def _make_markers(name: str, points: Floats, texts: list[str], marker: dict[str, Any]) -> Any:
-    return go.Scatter(
-        x=points[:, 0],
-        y=points[:, 1],
-        text=texts,
-        mode="markers",
-        name=name,
-        showlegend=False,
-        marker=marker,
-        hovertemplate="%{text}<extra></extra>",
-    )
+def _make_markers(name: str, points: Floats, texts: list[str], marker: dict[str, Any]) -> Spec:
+    return {
+        "type": "scatter",
+        "x": points[:, 0],
+        "y": points[:, 1],
+        "text": texts,
+        "mode": "markers",
+        "name": name,
+        "showlegend": False,
+        "marker": marker,
+        "hovertemplate": "%{text}<extra></extra>",
+    }
 
 
 def _find_color_range(vm_pu: Floats) -> tuple[float, float]:

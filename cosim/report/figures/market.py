@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from plotly.colors import get_colorscale
 
 from cosim.report.figures.sampling import STEPS, choose_step, round_values
 from cosim.report.palette import (
@@ -29,6 +28,7 @@ from cosim.report.palette import (
     style_figure,
     title_axes,
 )
+from cosim.report.plot import Plot, Spec, make_panels
 from cosim.results.labels import BACKGROUND, ENERGY, SERVED, TO_GRID
 from market.exchanges import NEUR_PER_EUR
 
@@ -88,25 +88,24 @@ def draw_sankey(links: Sequence[Link], unit: str) -> Any:
     """Flows from node to node; links without a flow are left out."""
     flowing = [link for link in links if link[2] > 0]
     nodes = list(dict.fromkeys(name for source, sink, _ in flowing for name in (source, sink)))
-    figure = go.Figure(
-        go.Sankey(
-            valueformat=",.2f",
-            valuesuffix=f" {unit}",
-            node={
-                "label": nodes,
-                "color": [NODE_COLORS.get(name, SKY) for name in nodes],
-                "pad": 22,
-                "thickness": 16,
-            },
-            link={
-                "source": [nodes.index(source) for source, _, _ in flowing],
-                "target": [nodes.index(sink) for _, sink, _ in flowing],
-                "value": [value for _, _, value in flowing],
-                "color": "rgba(118,118,118,0.30)",
-            },
-        )
-    )
-    figure = style_figure(figure, height=400)
+    trace = {
+        "type": "sankey",
+        "valueformat": ",.2f",
+        "valuesuffix": f" {unit}",
+        "node": {
+            "label": nodes,
+            "color": [NODE_COLORS.get(name, SKY) for name in nodes],
+            "pad": 22,
+            "thickness": 16,
+        },
+        "link": {
+            "source": [nodes.index(source) for source, _, _ in flowing],
+            "target": [nodes.index(sink) for _, sink, _ in flowing],
+            "value": [value for _, _, value in flowing],
+            "color": "rgba(118,118,118,0.30)",
+        },
+    }
+    figure = style_figure(Plot(trace), height=400)
     return figure.update_layout(margin={"l": 15, "r": 15, "t": 15, "b": 15})
 
 
@@ -175,13 +174,13 @@ def list_money_links(exchange_sums: pd.DataFrame) -> list[Link]:
 def draw_prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -> Any:
     """Utility and market price over time, and their mean course over the day, EUR/kWh."""
     step = choose_step(utility_eur_per_kwh.index)
-    figure = make_subplots(
+    figure = make_panels(
         1,
         2,
         column_widths=[0.65, 0.35],
         horizontal_spacing=0.1,
-        shared_yaxes=True,
-        subplot_titles=("over time", "mean day"),
+        share_y=True,
+        titles=("over time", "mean day"),
     )
     for label, series, color in (
         ("utility", utility_eur_per_kwh, GREY),
@@ -189,7 +188,7 @@ def draw_prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -
     ):
         means = series.resample(step).mean()
         daily = series.groupby(pd.DatetimeIndex(series.index).hour).mean()
-        look = {"name": label, "line": {"color": color}}
+        look: Spec = {"name": label, "line": {"color": color}}
         figure.add_scatter(x=means.index, y=round_values(means, 5), **look, **LEFT)
         figure.add_scatter(x=daily.index, y=round_values(daily, 5), **look, showlegend=False, **RIGHT)
     figure = style_figure(figure, height=340, titled=True)
@@ -200,7 +199,7 @@ def draw_prices(utility_eur_per_kwh: pd.Series, market_eur_per_kwh: pd.Series) -
 def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
     """Each house's wallet over time, and what wallet and utility account came to, EUR; (T, N) each."""
     titles = ("wallets over time", "at the end")
-    figure = make_subplots(1, 2, column_widths=[0.55, 0.45], horizontal_spacing=0.12, subplot_titles=titles)
+    figure = make_panels(1, 2, column_widths=[0.55, 0.45], horizontal_spacing=0.12, titles=titles)
     ends = wallet_eur.resample(choose_step(wallet_eur.index, 400)).last()
     figure.add_trace(_make_wallet_lines(ends), **LEFT)
     order = wallet_eur.iloc[-1].sort_values().index
@@ -213,7 +212,7 @@ def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
             x=round_values(values, 2),
             name=label,
             orientation="h",
-            marker_color=color,
+            marker={"color": color},
             **RIGHT,
         )
     height = max(380, 120 + 15 * len(order))
@@ -222,33 +221,34 @@ def draw_wallets(wallet_eur: pd.DataFrame, account_eur: pd.DataFrame) -> Any:
     return title_axes(figure, "EUR", **RIGHT).update_yaxes(**HOUSES_AXIS, **RIGHT)
 
 
-def _make_wallet_lines(ends: pd.DataFrame) -> Any:
+def _make_wallet_lines(ends: pd.DataFrame) -> Spec:
     """All wallets as one trace, a gap after each: plotly needs far longer for as many traces."""
     gap = np.full((1, ends.shape[1]), np.nan)
     values = np.vstack([round_values(ends, 2), gap]).T.reshape(-1)
     names = np.repeat([plain_text(house) for house in ends.columns], len(ends) + 1)
-    return go.Scatter(
-        x=np.tile(pd.DatetimeIndex([*ends.index, pd.NaT]).tz_convert(None).to_numpy(), ends.shape[1]),
-        y=values,
-        text=names,
-        mode="lines",
-        connectgaps=False,
-        line={"width": 1, "color": BLUE},
-        opacity=0.55,
-        showlegend=False,
-        hovertemplate="%{y:,.2f} EUR<extra>%{text}</extra>",
-    )
+    return {
+        "type": "scatter",
+        "x": np.tile(pd.DatetimeIndex([*ends.index, pd.NaT]).tz_convert(None).to_numpy(), ends.shape[1]),
+        "y": values,
+        "text": names,
+        "mode": "lines",
+        "connectgaps": False,
+        "line": {"width": 1, "color": BLUE},
+        "opacity": 0.55,
+        "showlegend": False,
+        "hovertemplate": "%{y:,.2f} EUR<extra>%{text}</extra>",
+    }
 
 
 def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
     """What all batteries hold, own and hosted for others, kWh, and each house's mean by day; (T, N) each."""
     houses_px = max(200, 14 * own_kwh.shape[1])
-    figure = make_subplots(
+    figure = make_panels(
         2,
         1,
         row_heights=[TOTAL_PX, houses_px],
         vertical_spacing=100 / (TOTAL_PX + houses_px + 100),
-        subplot_titles=("all batteries together", "each house, mean"),
+        titles=("all batteries together", "each house, mean"),
     )
     step = choose_step(own_kwh.index)
     for label, frame, color in (("own", own_kwh, BLUE), ("hosted for others", hosted_kwh, ORANGE)):
@@ -267,7 +267,7 @@ def draw_batteries(own_kwh: pd.DataFrame, hosted_kwh: pd.DataFrame) -> Any:
         x=means.index,
         y=[plain_text(house) for house in means.columns],
         z=round_values(means.T, 2),
-        colorscale=HEAT,
+        colorscale=get_colorscale(HEAT),
         colorbar={
             "title": {"text": "kWh"},
             "thickness": 14,
@@ -290,7 +290,7 @@ def draw_curtailed(groups: Mapping[str, pd.Series], *, long_names: bool = False)
     `long_names` leaves more room for the names beside the bars.
     """
     spacing, ticks = (0.24, {"nticks": 4}) if long_names else (0.16, {})
-    figure = make_subplots(1, len(groups), horizontal_spacing=spacing, subplot_titles=[f"by {name}" for name in groups])
+    figure = make_panels(1, len(groups), horizontal_spacing=spacing, titles=[f"by {name}" for name in groups])
     longest = min(BARS_SHOWN, max(series.size for series in groups.values()))
     for k, (name, series) in enumerate(groups.items(), start=1):
         largest = series.sort_values(ascending=False).head(BARS_SHOWN)[::-1]
@@ -298,14 +298,14 @@ def draw_curtailed(groups: Mapping[str, pd.Series], *, long_names: bool = False)
             y=[plain_text(label) for label in largest.index],
             x=np.round(largest.to_numpy(np.float64), 3),
             orientation="h",
-            marker_color=(BLUE, ORANGE, GREEN)[(k - 1) % 3],
+            marker={"color": (BLUE, ORANGE, GREEN)[(k - 1) % 3]},
             hovertemplate="%{y}: %{x:,.3f} kWh<extra></extra>",
             row=1,
             col=k,
         )
-        figure.update_xaxes(title_text="curtailed, kWh", rangemode="tozero", **ticks, row=1, col=k)
+        figure.update_xaxes(title={"text": "curtailed, kWh"}, rangemode="tozero", **ticks, row=1, col=k)
         # The same range gives bars the same thickness in every column.
         bounds = [largest.size - longest - 0.5, largest.size - 0.5]
-        figure.update_yaxes(title_text=name, type="category", range=bounds, row=1, col=k)
+        figure.update_yaxes(title={"text": name}, type="category", range=bounds, row=1, col=k)
     figure = style_figure(figure, height=max(260, 120 + 22 * longest), showlegend=False)
     return figure.update_layout(margin={"t": 50})

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from plotly.colors import get_colorscale
 
 from cosim.report.figures.sampling import (
     STEPS,
@@ -37,6 +36,7 @@ from cosim.report.palette import (
     style_figure,
     title_axes,
 )
+from cosim.report.plot import Plot, make_panels
 from cosim.results.labels import name_place
 
 POINTS = 800
@@ -63,7 +63,7 @@ def draw_loading_duration(
 
     The first point of a curve is its true maximum; between the ends the curve is thinned.
     """
-    figure = go.Figure()
+    figure = Plot()
     curves = [("highest of all", highest)]
     curves += [(plain_text(name[1]), loading_percent[name]) for name in loading_percent.columns]
     for k, (label, values) in enumerate(curves):
@@ -99,7 +99,7 @@ def draw_voltage_over_distance(
     shares = [0.0, 0.05, 0.5, 0.95, 1.0]
     voltages = vm_pu.loc[:, place.index].to_numpy(np.float64)
     quantiles = np.nanquantile(voltages, shares, axis=0) if place.size else np.empty((5, 0))
-    figure = go.Figure()
+    figure = Plot()
     looks = (
         ("minimum", VERMILION, "triangle-down"),
         ("5 %", ORANGE, "line-ew-open"),
@@ -134,16 +134,14 @@ def draw_hour_by_day(
     clock = "UTC" if zone is None else zone.key
     grouped = values.groupby([local.hour, local.normalize()])
     grid = (grouped.min() if lowest else grouped.max()).unstack()
-    figure = go.Figure(
-        go.Heatmap(
-            x=[f"{day:%Y-%m-%d}" for day in grid.columns],
-            y=grid.index.to_numpy(),
-            z=round_values(grid, digits),
-            colorscale=HEAT,
-            reversescale=lowest,
-            colorbar={"title": {"text": unit}, "thickness": 14},
-            hovertemplate="%{x} %{y}:00 " + clock + ": %{z} " + unit + "<extra></extra>",
-        )
+    figure = Plot().add_heatmap(
+        x=[f"{day:%Y-%m-%d}" for day in grid.columns],
+        y=grid.index.to_numpy(),
+        z=round_values(grid, digits),
+        colorscale=get_colorscale(HEAT),
+        reversescale=lowest,
+        colorbar={"title": {"text": unit}, "thickness": 14},
+        hovertemplate="%{x} %{y}:00 " + clock + ": %{z} " + unit + "<extra></extra>",
     )
     figure.update_yaxes(tickvals=[0, 6, 12, 18], showgrid=False)
     figure.update_xaxes(type="date", showgrid=False, **make_day_ticks(index))
@@ -155,9 +153,7 @@ def draw_grid_power(p_grid_kw: pd.Series, hours: float) -> Any:
     step = choose_step(p_grid_kw.index)
     steps = p_grid_kw.resample(step)
     days = steps.mean().index
-    figure = make_subplots(
-        1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.1, subplot_titles=("over time", "duration curve")
-    )
+    figure = make_panels(1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.1, titles=("over time", "duration curve"))
     highest, lowest, mean = (round_values(values, 3) for values in (steps.max(), steps.min(), steps.mean()))
     if step != "h":
         thin = {"x": days, "line": {"width": 1, "color": SKY}, **LEFT}
@@ -185,9 +181,14 @@ def draw_losses(losses_kw: pd.Series, hours: float) -> Any:
     """Losses of the whole feeder by month, or by day of a short run, kWh."""
     code, period = choose_period(losses_kw.index)
     sums = losses_kw.resample(code).sum() * hours
-    figure = go.Figure(go.Bar(x=sums.index, y=round_values(sums, 2), marker_color=BLUE, name="losses"))
-    figure.update_traces(hovertemplate="%{y:,.1f} kWh<extra></extra>")
-    figure.update_xaxes(make_day_ticks(losses_kw.index))
+    figure = Plot().add_bar(
+        x=sums.index,
+        y=round_values(sums, 2),
+        marker={"color": BLUE},
+        name="losses",
+        hovertemplate="%{y:,.1f} kWh<extra></extra>",
+    )
+    figure.update_xaxes(**make_day_ticks(losses_kw.index))
     return style_figure(figure, height=300, x=period, y=f"losses, kWh a {period}", showlegend=False)
 
 
@@ -195,7 +196,7 @@ def draw_before_and_after(paired: pd.DataFrame) -> Any:
     """Worst voltage, pu, loading and unbalance, %, of each interval that was not clean: as cleared and as settled."""
     present = [(name, title) for name, title in JUDGED if (paired["quantity"] == name).any()]
     spacing = 0.2 if len(present) < len(JUDGED) else 0.12
-    figure = make_subplots(max(1, len(present)), 1, shared_xaxes="all", vertical_spacing=spacing)
+    figure = make_panels(max(1, len(present)), 1, share_x=True, vertical_spacing=spacing)
     for row, (quantity, title) in enumerate(present, start=1):
         worst = _find_worst(paired[paired["quantity"] == quantity])
         digits = DIGITS[quantity]
@@ -233,7 +234,7 @@ def _find_worst(violations: pd.DataFrame) -> pd.DataFrame:
 
 def draw_hosting(houses: pd.DataFrame, distance_km: pd.Series) -> Any:
     """Largest PV, kW, of each house over its distance, km, one colour for each kind of limit that binds."""
-    figure = go.Figure()
+    figure = Plot()
     for kind, group in houses.groupby("element_type", sort=True):
         label, color = KINDS.get(str(kind), (str(kind), CYCLE[0]))
         figure.add_scatter(

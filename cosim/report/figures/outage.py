@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
-from plotly.subplots import make_subplots
 
 from cosim.report.figures.sampling import round_values
 from cosim.report.palette import (
@@ -22,6 +22,7 @@ from cosim.report.palette import (
     style_figure,
     title_axes,
 )
+from cosim.report.plot import Plot, make_panels
 from grid_models.devices.frequency import BAND_HZ
 
 SUPPLY = (("pv_wh", "PV", ORANGE), ("fuel_cell_wh", "fuel cells", SKY), ("discharge_wh", "batteries", GREEN))
@@ -48,8 +49,8 @@ def draw_supply(spells: Sequence[Spell], hours: float) -> Any:
         for name, label, dash in LOADS:
             steps = round_values(total[name] / (1000.0 * hours), 3)
             figure.add_scatter(
-                x=[*total.index, total.index[-1] + pd.Timedelta(hours=hours)],
-                y=[*steps, steps[-1]],
+                x=pd.DatetimeIndex([*total.index, total.index[-1] + pd.Timedelta(hours=hours)]),
+                y=np.append(steps, steps[-1]),
                 name=label,
                 legendgroup=label,
                 showlegend=column == 1,
@@ -131,15 +132,15 @@ def _draw_by_part(spells: Sequence[Spell], quantities: Sequence[tuple[str, str, 
     return title_axes(figure, "time, UTC", row=len(quantities))
 
 
-def _make_columns(spells: Sequence[Spell], rows: int = 1) -> Any:
-    return make_subplots(
+def _make_columns(spells: Sequence[Spell], rows: int = 1) -> Plot:
+    return make_panels(
         rows,
         len(spells),
-        shared_yaxes="rows",
-        shared_xaxes="columns",
+        share_y=True,
+        share_x=True,
         horizontal_spacing=0.05,
         vertical_spacing=0.08,
-        column_titles=[spell.title for spell in spells],
+        titles=[spell.title for spell in spells],
     )
 
 

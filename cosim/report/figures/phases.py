@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from cosim.report.figures.sampling import make_duration_curve, round_values
 from cosim.report.figures.topology import join_buses
 from cosim.report.palette import CONDUCTOR_COLORS, LEFT, PURPLE, RIGHT, add_limit, plain_text, style_figure, title_axes
+from cosim.report.plot import Spec, make_panels
 from cosim.results.labels import describe_conductor
 
 
@@ -37,7 +36,7 @@ def draw_phases_over_distance(
         Buses that a branch joins: lowest, median and highest voltages follow the branches as lines.
     """
     titles = [describe_conductor(phase) for phase in voltages]
-    figure = make_subplots(1, len(voltages), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles)
+    figure = make_panels(1, len(voltages), share_y=True, horizontal_spacing=0.03, titles=titles)
     for k, (phase, frame) in enumerate(voltages.items(), start=1):
         for trace in _make_ranges(phase, frame, distance_km, pairs):
             figure.add_trace(trace, row=1, col=k)
@@ -51,7 +50,7 @@ def draw_phases_over_distance(
 
 def _make_ranges(
     phase: str, vm_pu: pd.DataFrame, distance_km: pd.Series, pairs: Sequence[tuple[str, str]]
-) -> list[Any]:
+) -> list[Spec]:
     """Markers at the median of each bus, with a bar from lowest to highest voltage, and lines along branches."""
     known = distance_km.notna() & vm_pu.notna().any().to_numpy()
     place = distance_km[known].sort_values()
@@ -59,18 +58,19 @@ def _make_ranges(
     low, median, high = np.nanquantile(values, [0.0, 0.5, 1.0], axis=0) if place.size else np.empty((3, 0))
     bar = {"array": round_values(high - median, 5), "arrayminus": round_values(median - low, 5)}
     lines = [join_buses(place, values, pairs, CONDUCTOR_COLORS[phase], phase) for values in (low, median, high)]
-    ranges = go.Scatter(
-        x=round_values(place, 4),
-        y=round_values(median, 5),
-        error_y={**bar, "width": 3, "thickness": 1.5},
-        customdata=np.stack([round_values(low, 5), round_values(high, 5)], axis=1),
-        text=[plain_text(bus) for bus in place.index],
-        name=describe_conductor(phase),
-        mode="markers",
-        marker={"color": CONDUCTOR_COLORS[phase], "size": 6},
-        hovertemplate="%{text}<br>%{x:.3f} km: %{customdata[0]:.4f} to %{customdata[1]:.4f} pu, median %{y:.4f} pu"
+    ranges = {
+        "type": "scatter",
+        "x": round_values(place, 4),
+        "y": round_values(median, 5),
+        "error_y": {**bar, "width": 3, "thickness": 1.5},
+        "customdata": np.stack([round_values(low, 5), round_values(high, 5)], axis=1),
+        "text": [plain_text(bus) for bus in place.index],
+        "name": describe_conductor(phase),
+        "mode": "markers",
+        "marker": {"color": CONDUCTOR_COLORS[phase], "size": 6},
+        "hovertemplate": "%{text}<br>%{x:.3f} km: %{customdata[0]:.4f} to %{customdata[1]:.4f} pu, median %{y:.4f} pu"
         f"<extra>{describe_conductor(phase)}</extra>",
-    )
+    }
     return [ranges, *(lines if pairs else [])]
 
 
@@ -90,7 +90,7 @@ def draw_unbalance_duration(
     max_vuf_percent, full_percent
         Limits to draw.
     """
-    figure = make_subplots(1, 2, horizontal_spacing=0.1, subplot_titles=("unbalance (VUF)", "loading of lines"))
+    figure = make_panels(1, 2, horizontal_spacing=0.1, titles=("unbalance (VUF)", "loading of lines"))
     figure.add_trace(_make_curve("largest of all buses", vuf_percent, hours, PURPLE, 2.5), **LEFT)
     for conductor, values in highest.items():
         name, width = describe_conductor(conductor), 3.0 if conductor == "n" else 1.5
@@ -102,13 +102,14 @@ def draw_unbalance_duration(
     return title_axes(figure, y="highest loading, %", **RIGHT).update_yaxes(rangemode="tozero")
 
 
-def _make_curve(name: str, values: pd.Series, hours: float, color: str, width: float) -> Any:
+def _make_curve(name: str, values: pd.Series, hours: float, color: str, width: float) -> Spec:
     reached, level = make_duration_curve(values, hours)
-    return go.Scatter(
-        x=reached,
-        y=level,
-        name=name,
-        mode="lines",
-        line={"color": color, "width": width},
-        hovertemplate="%{y:.2f} % or more for %{x:,.2~f} h<extra>%{fullData.name}</extra>",
-    )
+    return {
+        "type": "scatter",
+        "x": reached,
+        "y": level,
+        "name": name,
+        "mode": "lines",
+        "line": {"color": color, "width": width},
+        "hovertemplate": "%{y:.2f} % or more for %{x:,.2~f} h<extra>%{fullData.name}</extra>",
+    }

@@ -9,10 +9,10 @@ import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import plotly.graph_objects as go
 from pandapower.topology import calc_distance_to_bus, create_nxgraph
 
 from cosim.report.figures.sampling import round_values
+from cosim.report.plot import Spec
 from cosim.results.coordinates import read_point
 from grid_models.arrays import Floats
 
@@ -60,7 +60,7 @@ def list_pairs(net: Any, names: list[str]) -> list[tuple[str, str]]:
 
 def join_buses(
     place_km: pd.Series, values: npt.ArrayLike, pairs: Sequence[tuple[str, str]], color: str, group: str
-) -> Any:
+) -> Spec:
     """Trace that joins values of buses, pu, along the branches between them.
 
     Parameters
@@ -78,16 +78,17 @@ def join_buses(
     ends = np.array([(at[a], at[b]) for a, b in pairs if a in at and b in at], np.int64).reshape(-1, 2)
     gap = np.full((len(ends), 1), np.nan)
     x, y = (np.hstack([np.asarray(axis, np.float64)[ends], gap]).reshape(-1) for axis in (place_km, values))
-    return go.Scatter(
-        x=round_values(x, 4),
-        y=round_values(y, 5),
-        mode="lines",
-        line={"color": color, "width": 1},
-        opacity=0.6,
-        legendgroup=group,
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    return {
+        "type": "scatter",
+        "x": round_values(x, 4),
+        "y": round_values(y, 5),
+        "mode": "lines",
+        "line": {"color": color, "width": 1},
+        "opacity": 0.6,
+        "legendgroup": group,
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
 
 
 def find_places(net: Any) -> tuple[pd.DataFrame, bool]:

@@ -34,7 +34,7 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
     used = supplied.any(axis=0)
     filled = np.where(supplied, values, -np.inf)
     at = filled.argmax(axis=0)
-    times = pd.DatetimeIndex(loading_percent.index).strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy()
+    times = pd.DatetimeIndex(loading_percent.index[at]).strftime("%Y-%m-%dT%H:%M:%SZ").to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(supplied, values, 0.0).sum(axis=0) / supplied.sum(axis=0)
     summary = pd.DataFrame(
@@ -42,7 +42,7 @@ def summarise_branches(run: RunTables) -> pd.DataFrame:
             "element_type": loading_percent.columns.get_level_values(0),
             "element": loading_percent.columns.get_level_values(1),
             "max_loading_percent": np.where(used, filled.max(axis=0), np.nan),
-            "max_at": np.where(used, times[at], ""),
+            "max_at": np.where(used, times, ""),
             "p95_loading_percent": _quantile(values, used, 0.95),
             "mean_loading_percent": mean,
             "hours_ge_80_percent": hours * (filled >= WARN_PERCENT).sum(axis=0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -26,6 +26,13 @@ from grid_models.feeder.feeder import Feeder
 from grid_models.powerflow.limits import Limits
 
 
+class Layout(NamedTuple):
+    """Rows and columns of what a long table holds of each interval, ordered by time and by the same keys in each."""
+
+    times: pd.DatetimeIndex
+    names: pd.Index
+
+
 @dataclass(frozen=True, eq=False)
 class RunTables:
     """Everything the report reads of a run; short tables that need no other shape are read from its result.
@@ -36,6 +43,8 @@ class RunTables:
         The run itself: scenario, summary, network, tables.
     feeder, limits
         The network, and the limits of each of its elements.
+    of_houses
+        Times and houses of the table `houses`.
     reactive
         Whether any house had reactive power.
     manifest
@@ -65,6 +74,7 @@ class RunTables:
     result: Result
     feeder: Feeder
     limits: Limits
+    of_houses: Layout
     reactive: bool
     manifest: Mapping[str, Any]
     loadings: Mapping[str, pd.DataFrame]
@@ -140,7 +150,7 @@ class RunTables:
 
     def meter(self, name: str) -> pd.DataFrame:
         """Column of the table `houses`, (T, N), one column per house; read anew on every call, because it is large."""
-        return read_wide(self.result.parts, "houses", ("house",), name)
+        return read_values(self.result.parts, "houses", name, self.of_houses)
 
 
 def read_run(result: Result) -> RunTables:
@@ -151,11 +161,14 @@ def read_run(result: Result) -> RunTables:
     cosim.errors.ScenarioError
         If a table is missing or incomplete.
     """
-    manifest, houses = result.manifest, read_wide(result.parts, "houses", ("house",), "q_var")
+    manifest, of_houses = result.manifest, read_layout(result.parts, "houses", ("house",))
+    houses = read_values(result.parts, "houses", "q_var", of_houses)
     feeder = rebuild_feeder(result, [str(name) for name in houses.columns], manifest)
-    voltages = read_conductors(result.parts, "bus_voltage", ("bus",), "vm_pu", feeder.conductors("bus"))
-    branch, conductors = ("element_type", "element"), feeder.conductors("line")
-    loadings = read_conductors(result.parts, "branch_loading", branch, "loading_percent", conductors)
+    of_buses = read_layout(result.parts, "bus_voltage", ("bus",))
+    voltages = read_conductors(result.parts, "bus_voltage", "vm_pu", feeder.conductors("bus"), of_buses)
+    of_branches = read_layout(result.parts, "branch_loading", ("element_type", "element"))
+    conductors = feeder.conductors("line")
+    loadings = read_conductors(result.parts, "branch_loading", "loading_percent", conductors, of_branches)
     outage_intervals = read_if_made(result, "outage_intervals")
     in_force = find_outages_in_force(result.scenario, pd.DatetimeIndex(houses.index), outage_intervals)
     grid_fed, opened = find_supply(feeder.net, result.scenario, in_force)
@@ -163,13 +176,14 @@ def read_run(result: Result) -> RunTables:
         result=result,
         feeder=feeder,
         limits=Limits.from_feeder(feeder, **result.scenario.limits.asked()),
+        of_houses=of_houses,
         reactive=bool(houses.to_numpy().any()),
         manifest=manifest,
         loadings=mask_cut_off(feeder.net, loadings, next(iter(voltages.values())), opened),
         grid_fed=grid_fed,
         voltages=voltages,
-        vuf_percent=_read_of_buses(result, "vuf_percent", there=feeder.connections is not None),
-        neutral_v=_read_of_buses(result, "neutral_v", there=choose_wires(result.scenario) is not None),
+        vuf_percent=_read_of_buses(result, "vuf_percent", of_buses, there=feeder.connections is not None),
+        neutral_v=_read_of_buses(result, "neutral_v", of_buses, there=choose_wires(result.scenario) is not None),
         exchange_table=sum_exchanges(result.parts),
         unsolved=find_unsolved(result),
         violations=result.table("violations").to_pandas(),
@@ -181,11 +195,11 @@ def read_run(result: Result) -> RunTables:
 
 
 def read_conductors(
-    parts: Parts, name: str, keys: Sequence[str], quantity: str, conductors: Sequence[str]
+    parts: Parts, name: str, quantity: str, conductors: Sequence[str], layout: Layout
 ) -> dict[str, pd.DataFrame]:
-    """Frames of `read_wide` by conductor, one column of the table after the other."""
+    """Frames by conductor, one column of the table after the other."""
     columns = name_columns(quantity, conductors)
-    return {conductor: read_wide(parts, name, keys, column) for conductor, column in columns.items()}
+    return {conductor: read_values(parts, name, column, layout) for conductor, column in columns.items()}
 
 
 def mask_cut_off(
@@ -237,8 +251,8 @@ def read_if_made(result: Result, name: str) -> pd.DataFrame:
     return frame
 
 
-def read_wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.DataFrame:
-    """Long table, ordered by time and by the same keys in every interval, as a frame with one column per key.
+def read_layout(parts: Parts, name: str, keys: Sequence[str]) -> Layout:
+    """Times of a long table, and the names of the elements that it has a row of in every interval.
 
     Parameters
     ----------
@@ -246,34 +260,46 @@ def read_wide(parts: Parts, name: str, keys: Sequence[str], value: str) -> pd.Da
         Reads the table.
     name
         Name of the table.
-    keys, value
-        Columns that become the header and the content.
+    keys
+        Columns that name an element.
 
     Raises
     ------
     cosim.errors.ScenarioError
         If some interval lacks a row.
     """
-    header, found = None, []
-    for part in parts(name, ("time", *keys, value)):
-        header = part.select(keys) if header is None else header
-        found.append((part["time"].to_numpy(), part[value].to_numpy()))
-    time, values = (np.concatenate(column) for column in zip(*found, strict=True))
+    time = np.concatenate([part["time"].to_numpy() for part in parts(name, ("time",))])
     n = int(np.searchsorted(time, time[0], side="right")) if time.size else 0
     if n == 0 or time.size % n or not np.array_equal(time[::n], time[n - 1 :: n]):
         raise ScenarioError(
-            f"{name}, column '{value}': expected the same elements in every interval, got {time.size} rows with "
-            f"{n} in the first; run the scenario again"
+            f"{name}: expected the same elements in every interval, got {time.size} rows with {n} in the first; run "
+            "the scenario again"
         )
-    assert header is not None
-    names = [header[key].slice(0, n).cast(pa.string()).to_pylist() for key in keys]
+    header = _read_head(parts, name, keys, n)
+    names = [header[key].cast(pa.string()).to_pylist() for key in keys]
     columns = pd.Index(names[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(names)
-    return pd.DataFrame(values.reshape(-1, n), index=pd.DatetimeIndex(time[::n], tz="UTC"), columns=columns)
+    return Layout(pd.DatetimeIndex(time[::n], tz="UTC"), columns)
 
 
-def _read_of_buses(result: Result, quantity: str, *, there: bool) -> pd.DataFrame | None:
+def _read_head(parts: Parts, name: str, keys: Sequence[str], n: int) -> pa.Table:
+    """The first n rows of some columns."""
+    found: list[pa.Table] = []
+    for part in parts(name, keys):
+        found.append(part.slice(0, n - sum(len(known) for known in found)))
+        if sum(len(known) for known in found) == n:
+            break
+    return pa.concat_tables(found, promote_options="permissive")
+
+
+def read_values(parts: Parts, name: str, value: str, layout: Layout) -> pd.DataFrame:
+    """A column of a long table as a frame with one row per interval and one column per element."""
+    values = np.concatenate([part[value].to_numpy() for part in parts(name, (value,))])
+    return pd.DataFrame(values.reshape(len(layout.times), -1), index=layout.times, columns=layout.names)
+
+
+def _read_of_buses(result: Result, quantity: str, layout: Layout, *, there: bool) -> pd.DataFrame | None:
     """A column of the table `bus_voltage` that only some models have, (T, B)."""
-    return read_wide(result.parts, "bus_voltage", ("bus",), quantity) if there else None
+    return read_values(result.parts, "bus_voltage", quantity, layout) if there else None
 
 
 def rebuild_feeder(result: Result, participants: list[str], manifest: Mapping[str, Any]) -> Feeder:

@@ -142,8 +142,8 @@ def test_voltages_are_joined_along_branches_in_service_only() -> None:
     assert pairs == [("a", "b"), ("b", "c"), ("m", "a")]
     place = pd.Series({"a": 0.0, "b": 0.1, "c": 0.2})
     trace = join_buses(place, [1.0, 0.99, 0.98], pairs, "black", "minimum")
-    np.testing.assert_allclose(trace.x, [0.0, 0.1, np.nan, 0.1, 0.2, np.nan])
-    np.testing.assert_allclose(trace.y, [1.0, 0.99, np.nan, 0.99, 0.98, np.nan], rtol=1e-6)
+    np.testing.assert_allclose(trace["x"], [0.0, 0.1, np.nan, 0.1, 0.2, np.nan])
+    np.testing.assert_allclose(trace["y"], [1.0, 0.99, np.nan, 0.99, 0.98, np.nan], rtol=1e-6)
 
 
 def test_a_branch_is_named_at_its_first_line() -> None:

@@ -11,6 +11,7 @@ import pandapower as pp
 import pandas as pd
 import pyarrow as pa
 import pytest
+from figures import check_figure
 from phase_streets import make_street
 
 from cosim.report.comparison import choose_digits, compare_models, find_highest_loading
@@ -39,7 +40,7 @@ def test_each_panel_has_the_range_of_its_own_phase() -> None:
         "b": frame([[1.0, 1.05], [1.03, 1.09], [1.04, 1.07]]),
         "c": frame([[np.nan, 1.0], [np.nan, 1.0], [np.nan, 1.0]]),
     }
-    figure = draw_phases_over_distance(voltages, pd.Series({"near": 0.1, "far": 0.5}), 0.9, 1.1)
+    figure = check_figure(draw_phases_over_distance(voltages, pd.Series({"near": 0.1, "far": 0.5}), 0.9, 1.1))
     assert [trace.name for trace in figure.data] == ["phase a", "phase b", "phase c"]
     assert [trace.xaxis for trace in figure.data] == ["x", "x2", "x3"]
     assert [trace.marker.color for trace in figure.data] == [CONDUCTOR_COLORS[phase] for phase in "abc"]
@@ -58,7 +59,7 @@ def test_the_three_phases_and_the_neutral_have_colours_of_their_own() -> None:
 def test_duration_curves_start_at_the_largest_and_show_their_limit() -> None:
     largest = pd.Series([0.5, 1.25, np.nan], index=TIMES)
     highest = {c: pd.Series([k, 10.0 + k, 20.0 + k], index=TIMES) for k, c in enumerate("abcn")}
-    figure = draw_unbalance_duration(largest, highest, 0.5, 2.0, 100.0)
+    figure = check_figure(draw_unbalance_duration(largest, highest, 0.5, 2.0, 100.0))
     curves = {trace.name: trace for trace in figure.data}
     assert curves["largest of all buses"].y.tolist() == [1.25, 0.5]
     assert curves["largest of all buses"].x.tolist() == [0.5, 1.0]
@@ -80,7 +81,7 @@ def test_the_map_shows_the_phase_closest_to_a_limit_and_the_most_loaded_conducto
     loading = choose_worst({c: frame([[10.0 * k]], branch) for k, c in enumerate("abcn")}, TIMES[:1])
     places = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 0.0]})
     ends = pd.DataFrame({"a": [0], "b": [1]})
-    figure = draw_feeder_map(places, ends, loading, worst, {"first": TIMES[0]}, to_scale=True)
+    figure = check_figure(draw_feeder_map(places, ends, loading, worst, {"first": TIMES[0]}, to_scale=True))
     texts = [text for trace in figure.data if trace.text is not None for text in trace.text]
     assert "x: 30.0 %, neutral" in texts
     assert "near: 1.0900 pu, phase b" in texts
@@ -117,7 +118,7 @@ def test_before_and_after_pairs_a_phase_with_the_same_phase() -> None:
     ]
     assert table["hours_cleared"].tolist() == [2.0, 1.0, 1.0, 1.0]
     assert table["unit"].tolist() == ["pu", "%", "pu", "%"]
-    figure = draw_before_and_after(paired)
+    figure = check_figure(draw_before_and_after(paired))
     assert [trace.name for trace in figure.data] == ["as cleared", "as settled"] * 3
     assert figure.data[0].text[0] == "pole 2, phase b"
 

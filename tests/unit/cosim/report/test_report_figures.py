@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandapower as pp
 import pandas as pd
+import pyarrow as pa
 import pytest
+from figures import check_figure
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +28,7 @@ from cosim.report.figures.topology import distance_km, find_places, lay_out_tree
 from cosim.report.sections.findings import judge_run
 from cosim.report.tables.before_and_after import summarise_by_element, with_settled
 from cosim.report.tables.branches import find_participants_behind, losses_kw, reverse_flow_hours
-from cosim.report.tables.run_tables import read_wide
+from cosim.report.tables.run_tables import read_layout, read_values
 
 TIMES = pd.date_range("2017-01-01", periods=2000, freq="h", tz="UTC")
 
@@ -67,7 +70,7 @@ def test_duration_curves_start_at_the_true_maximum() -> None:
     values = np.random.default_rng(1).uniform(0, 120, (2000, 2))
     values[3, 0] = np.nan
     frame = loadings(values)
-    figure = draw_loading_duration(frame, 1.0, frame.max(axis=1), 80.0, 100.0)
+    figure = check_figure(draw_loading_duration(frame, 1.0, frame.max(axis=1), 80.0, 100.0))
     for trace, expected in zip(figure.data, (frame.max(axis=1), frame["line", "x"], frame["trafo", "t"]), strict=True):
         assert trace.y[0] == pytest.approx(expected.max(), abs=1e-3)
         assert trace.x[0] == 1.0
@@ -78,7 +81,7 @@ def test_duration_curves_start_at_the_true_maximum() -> None:
 def test_voltages_over_distance_are_quantiles_of_each_bus() -> None:
     vm = pd.DataFrame({"near": [1.0, 1.02, np.nan], "far": [0.9, 1.1, 1.0], "dark": [np.nan] * 3})
     distance = pd.Series({"near": 0.1, "far": 0.5, "dark": 0.7})
-    figure = draw_voltage_over_distance(vm, distance, 0.9, 1.1)
+    figure = check_figure(draw_voltage_over_distance(vm, distance, 0.9, 1.1))
     drawn = {trace.name: dict(zip(trace.text, trace.y, strict=True)) for trace in figure.data}
     assert drawn["minimum"] == pytest.approx({"near": 1.0, "far": 0.9}, abs=1e-5)
     assert drawn["median"] == pytest.approx({"near": 1.01, "far": 1.0}, abs=1e-5)
@@ -87,14 +90,15 @@ def test_voltages_over_distance_are_quantiles_of_each_bus() -> None:
 
 def test_a_heat_map_has_the_extreme_of_each_hour() -> None:
     quarters = pd.Series(np.arange(96.0 * 2), index=pd.date_range("2017-01-01", periods=192, freq="15min", tz="UTC"))
-    highest, lowest = draw_hour_by_day(quarters, "%", 2), draw_hour_by_day(quarters, "pu", 2, lowest=True)
+    highest = check_figure(draw_hour_by_day(quarters, "%", 2))
+    lowest = check_figure(draw_hour_by_day(quarters, "pu", 2, lowest=True))
     assert highest.data[0].z[5][1] == 96 + 4 * 5 + 3
     assert lowest.data[0].z[5][1] == 96 + 4 * 5
 
 
 def test_reverse_flow_is_shaded_below_zero_only() -> None:
     p = pd.Series(np.linspace(5, -5, 2000), index=TIMES)
-    figure = draw_grid_power(p, 1.0)
+    figure = check_figure(draw_grid_power(p, 1.0))
     shaded = next(trace for trace in figure.data if trace.name == "reverse flow")
     assert max(shaded.y) == 0.0
     assert min(shaded.y) == -5.0
@@ -151,7 +155,7 @@ def test_money_in_equals_money_out_and_fees_go_to_the_contract() -> None:
     for what in ("P2P trades", "sharing", "grid energy", "feed-in", "network losses"):
         into = sum(value for _, sink, value in links if sink == what)
         assert into == sum(value for source, _, value in links if source == what)
-    assert draw_sankey(links, "EUR").data[0].valuesuffix == " EUR"
+    assert check_figure(draw_sankey(links, "EUR")).data[0].valuesuffix == " EUR"
 
 
 def test_distances_follow_the_lines() -> None:
@@ -224,7 +228,7 @@ def test_the_map_puts_every_branch_into_its_class() -> None:
     vm = pd.DataFrame(np.full((2, 3), 1.0), index=TIMES[:2], columns=list("abc"))
     hours = {"first": TIMES[0], "second": TIMES[1]}
     loading, voltage = (choose_worst({"": values}, TIMES[:2]) for values in (frame, vm))
-    figure = draw_feeder_map(where, ends, loading, voltage, hours, to_scale=True)
+    figure = check_figure(draw_feeder_map(where, ends, loading, voltage, hours, to_scale=True))
     shown = {trace.name: trace for trace in figure.data if trace.visible}
     assert list(shown["80–100 %"].text[:1]) == ["x: 85.0 %"]
     assert list(shown["20–50 %"].text[:1]) == ["t: 30.0 %"]
@@ -259,7 +263,7 @@ def test_before_and_after_pairs_each_violation_with_its_settled_value() -> None:
     table = summarise_by_element(paired, 1.0).set_index("element")
     assert table.loc["b", ["hours_cleared", "hours_settled", "hours_off"]].tolist() == [2.0, 0, 1.0]
     assert table.loc["t", "then_settled"] == 99.0
-    figure = draw_before_and_after(paired)
+    figure = check_figure(draw_before_and_after(paired))
     assert [trace.name for trace in figure.data] == ["as cleared", "as settled"] * 2
 
 
@@ -298,21 +302,19 @@ def test_no_loss_of_load_is_not_said_where_a_car_or_a_house_went_short(missing: 
 
 
 def test_a_table_with_a_missing_row_is_refused() -> None:
-    import pyarrow as pa
-
     table = pa.table({"time": TIMES[[0, 0, 1]], "bus": ["a", "b", "a"], "vm_pu": [1.0, 1.0, 1.0]})
     with pytest.raises(ValueError, match="expected the same elements in every interval"):
-        read_wide(lambda name, columns: iter([table.select(columns)]), "bus_voltage", ("bus",), "vm_pu")
+        read_layout(lambda name, columns: iter([table.select(columns)]), "bus_voltage", ("bus",))
 
 
 def test_a_table_cut_within_an_interval_is_read_all_the_same() -> None:
-    import pyarrow as pa
-
     table = pa.table({"time": TIMES[[0, 0, 1, 1]], "bus": ["a", "b"] * 2, "vm_pu": [1.0, 2.0, 3.0, 4.0]})
-    frame = read_wide(
-        lambda name, columns: iter([table.slice(0, 3).select(columns), table.slice(3).select(columns)]),
-        "bus_voltage",
-        ("bus",),
-        "vm_pu",
-    )
-    assert frame.to_dict("list") == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
+    for cut in (1, 3):
+
+        def read_parts(name: str, columns: Any, cut: int = cut) -> Iterator[pa.Table]:
+            return iter([table.slice(0, cut).select(columns), table.slice(cut).select(columns)])
+
+        layout = read_layout(read_parts, "bus_voltage", ("bus",))
+        assert layout.times.tolist() == TIMES[:2].tolist()
+        frame = read_values(read_parts, "bus_voltage", "vm_pu", layout)
+        assert frame.to_dict("list") == {"a": [1.0, 3.0], "b": [2.0, 4.0]}

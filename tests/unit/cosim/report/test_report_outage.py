@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from figures import check_figure
 
 from cosim import Result, Scenario, run
 from cosim.report.elements import PageSection
@@ -130,7 +131,7 @@ def test_a_plugged_in_device_is_listed_with_its_answer(section: PageSection) -> 
 
 
 def test_supply_and_load_are_drawn_to_the_wh(section: PageSection, tables: RunTables) -> None:
-    figures = {figure.key: figure.figure for figure in section.figures}
+    figures = {figure.key: check_figure(figure.figure) for figure in section.figures}
     assert list(figures) == ["outage-supply", "outage-priority", "outage-stores", "outage-frequency"]
     parts = tables.outage_intervals[tables.outage_intervals["supply"] != "grid"]
     drawn = [trace for trace in figures["outage-supply"].data if trace.name == "batteries"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import plotly.graph_objects as go
 import plotly.io
 import pytest
+from figures import check_figure
 
-from cosim.report import page
 from cosim.report.elements import Figure
 from cosim.report.palette import style_figure
+from cosim.report.plot import Plot
 
 
 def read_layout(html: str) -> dict[str, Any]:
@@ -26,14 +26,7 @@ def test_a_figure_has_the_template_that_plotly_would_give_it(
     default: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plotly.io.templates, "default", default)
-    figure = style_figure(go.Figure(go.Scatter(x=[1, 2], y=[3, 4])), y="kW")
+    figure = style_figure(Plot({"type": "scatter", "x": [1, 2], "y": [3, 4]}), y="kW")
     found = read_layout(Figure("f", "", figure).html)
-    expected = json.loads(go.Figure(figure).update_layout(template="plotly_white").to_json())["layout"]
+    expected = json.loads(check_figure(figure).update_layout(template="plotly_white").to_json())["layout"]
     assert found == expected
-
-
-def test_a_users_template_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plotly.io.templates, "default", "plotly_dark")
-    with page._without_template():
-        assert plotly.io.templates.default is None
-    assert plotly.io.templates.default == "plotly_dark"
