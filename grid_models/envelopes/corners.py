@@ -19,7 +19,7 @@ SLICE = 256
 """Corners whose solutions are compared with the limits at once: so many stay in the nearer caches."""
 
 
-TOLERANCE_PU, DOUBT_PU = 1e-9, 1e-7
+TOLERANCE_PU, DOUBT_PU = 1e-8, 1e-7
 """Where phases differ: last change of a corner's voltages, and what is added to each excess for what is left then."""
 
 
