@@ -155,7 +155,9 @@ def _solve_corners(setting: Setting, engine: AnyPowerFlow, corners: Corners, roo
     p = customers.inject(background.p_kw[at], corners.corner, room_kw[at])
     q = customers.inject_reactive(background.q_kvar[at], corners.corner, room_kw[at])
     if isinstance(engine, FeederPhaseFlow):
-        return list_excess(engine.solve_limited(p, q, TOLERANCE_PU), wires.limits) + DOUBT_PU
+        excess = list_excess(engine.solve_limited(p, q, TOLERANCE_PU), wires.limits)
+        excess += DOUBT_PU
+        return excess
     return list_excess(engine.solve(p, q), wires.limits)
 
 
