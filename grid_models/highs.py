@@ -227,7 +227,7 @@ class ManyRows:
                 return best.x
 
     def find_least_cost(self, bound: Floats, upper: Floats, lower: Floats) -> float:
-        """A cost that no values within these bounds go below, by the multipliers of the last solution (weak duality)."""
+        """A cost that no values within these bounds go below, by the last solution's multipliers (weak duality)."""
         mine = self._used[: self._multipliers.size]
         rest = self._cost + self._multipliers @ self._matrix[mine]
         return float(np.minimum(rest * lower, rest * upper).sum() - self._multipliers @ bound[mine])

@@ -13,7 +13,7 @@ import numpy as np
 
 from grid_models.arrays import Complex, Floats, Ints, Mask
 from grid_models.envelopes.approach import MARGIN_PU, Share, linearise_all, linearise_cuts, move
-from grid_models.envelopes.corners import Corners, Critical, Setting, judge_critical, list_critical
+from grid_models.envelopes.corners import LED_PU, Corners, Critical, Setting, judge_critical, list_critical
 from grid_models.envelopes.excess import PU_PER_PERCENT
 from grid_models.envelopes.rows import NEAR_PU, Rows, find_first_bytes, list_one_end
 from grid_models.envelopes.rules import CLOSE, make_programme
@@ -163,7 +163,7 @@ def lead(setting: Setting, share: Share, rows: Rows, predicted: Floats, room: Fl
     for number in range(MAX_LED):
         if intervals.size == 0 or rows.limit.size == 0:
             break
-        excess = judge_critical(setting, choose(critical, intervals, near), room).excess
+        excess = judge_critical(setting, choose(critical, intervals, near), room, LED_PU).excess
         moved = np.ones(intervals.size, dtype=bool)
         moved[np.nonzero(near)[0][np.isinf(excess)]] = False
         lost = np.concatenate([lost, intervals[~moved]])

@@ -102,7 +102,9 @@ class Searched(NamedTuple):
 
 def find_nothing(n_rooms: int) -> Searched:
     """Nothing searched yet."""
-    return Searched(Judged(list_no_corners(n_rooms), np.zeros(0), np.zeros(0, np.int64)), make_no_rows(n_rooms), np.zeros(0))
+    return Searched(
+        Judged(list_no_corners(n_rooms), np.zeros(0), np.zeros(0, np.int64)), make_no_rows(n_rooms), np.zeros(0)
+    )
 
 
 def judge_worst(setting: Setting, corners: Corners, room_kw: Floats) -> Judged:
