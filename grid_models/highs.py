@@ -97,7 +97,8 @@ class Programme:
         changing: bool = False,
     ) -> None:
         self._cost, self._upper, self._lower, self._scaled = cost, upper, np.zeros(cost.size) + lower, scaled
-        self._changing, self._basis, self._n_in_basis = changing, None, 0
+        self._changing, self._n_in_basis = changing, 0
+        self._basis: Any = None
         self._rows: list[tuple[Any, ...]] = []
         self._n_passed = self._n_rows = 0
         self._is_finite = bool(np.isfinite(cost).all())  # HiGHS may search for ever else, or lose a row

@@ -18,7 +18,7 @@ from grid_models.response.sensitivity import AnyPowerFlow
 SLICE = 256
 """Corners whose solutions are compared with the limits at once: so many stay in the nearer caches."""
 
-TOLERANCE_PU, DOUBT_PU = 1e-8, 1e-7
+TOLERANCE_PU, DOUBT_PU = 1e-8, 2e-7
 """Where phases differ: last change of a corner's voltages, and what is added to each excess for what is left then."""
 
 LED_PU = 1e-6
