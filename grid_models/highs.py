@@ -49,6 +49,8 @@ def _solver(*, scaled: bool = False) -> Any:
     solver.setOptionValue("threads", 1)
     if scaled:
         solver.setOptionValue("simplex_scale_strategy", 0)
+        # The exact weights of a basis that is handed over (strategy 2) take longer than the steps that they save.
+        solver.setOptionValue("simplex_dual_edge_weight_strategy", 1)
     return solver
 
 
@@ -71,6 +73,8 @@ class Programme:
         (n,); `upper` may be infinite, `lower` one number for all.
     scaled
         Whether HiGHS takes the rows as they are, which are scaled here, and scales no columns.
+    changing
+        Whether bounds are to change: then no row is left out, and the basis is kept while others are solved.
 
     Examples
     --------
@@ -83,8 +87,18 @@ class Programme:
     ([2.0, 3.0], [3.0, 2.0])
     """
 
-    def __init__(self, cost: Floats, upper: Floats, lower: Floats | float = 0.0, *, scaled: bool = False) -> None:
+    def __init__(
+        self,
+        cost: Floats,
+        upper: Floats,
+        lower: Floats | float = 0.0,
+        *,
+        scaled: bool = False,
+        changing: bool = False,
+    ) -> None:
         self._cost, self._upper, self._lower, self._scaled = cost, upper, np.zeros(cost.size) + lower, scaled
+        self._changing, self._n_in_basis = changing, 0
+        self._basis: Any = None
         self._rows: list[tuple[Any, ...]] = []
         self._n_passed = self._n_rows = 0
         self._is_finite = bool(np.isfinite(cost).all())  # HiGHS may search for ever else, or lose a row
@@ -92,7 +106,9 @@ class Programme:
 
     def add_rows(self, matrix: Floats, bound: Floats) -> None:
         """Add rows matrix·x <= bound, (m, n) and (m,)."""
-        binding = _find_rows_that_can_bind(matrix, bound, self._lower, self._upper)
+        binding = np.arange(bound.size)
+        if not self._changing:
+            binding = _find_rows_that_can_bind(matrix, bound, self._lower, self._upper)
         matrix, m = matrix[binding], binding.size
         if not np.isfinite(matrix).all():
             self._is_finite = False
@@ -108,6 +124,15 @@ class Programme:
         self._scale = np.concatenate([self._scale, scale])
         self._n_rows += bound.size
 
+    def change_bounds(self, bound: Floats, upper: Floats, lower: Floats) -> None:
+        """Other bounds of all rows so far, (m,), and of the values, (n,); the basis of the last solution stays."""
+        self._upper, self._lower, first = upper, lower, 0
+        for k, (m, least, _, *entries) in enumerate(self._rows):
+            here = slice(first, first + m)
+            self._rows[k] = (m, least, bound[here] * self._scale[here], *entries)
+            first += m
+        self._n_passed = -1
+
     def solve(self) -> Optimum | None:
         """Optimum of all rows so far; None where that is infeasible, or something is no finite number."""
         solver = _solver(scaled=self._scaled)
@@ -118,6 +143,8 @@ class Programme:
             solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return None
+        if self._changing:
+            self._basis, self._n_in_basis = solver.getBasis(), len(self._rows)
         solution = solver.getSolution()
         multipliers = np.zeros(self._n_rows)
         multipliers[self._place] = -np.array(solution.row_dual) * self._scale
@@ -125,7 +152,7 @@ class Programme:
 
     def _pass_on(self, solver: Any) -> bool:
         """Pass on what the solver does not have yet; whether it takes that, which it does not of NaN."""
-        if solver.programme is not self:  # it has solved another one since
+        if solver.programme is not self or self._n_passed < 0:  # it has solved another one since
             solver.programme, self._n_passed = self, 0
             n, none, no_places = self._cost.size, np.zeros(0), np.zeros(0, np.int32)
             solver.passModel(  # arrays as they are: a `HighsLp` takes them number by number
@@ -138,45 +165,73 @@ class Programme:
             if solver.addRows(*rows) == highspy.HighsStatus.kError:
                 return False
             self._n_passed += 1
+            if self._basis is not None and self._n_passed == self._n_in_basis:
+                solver.setBasis(self._basis)
         return True
 
 
-FEWER_ROWS = 48
+FEWER_ROWS = 96
 """Rows that a programme begins with, and that it gets more at a time."""
 
 KEPT = 1e-8
 """By so much a row may be broken that is left out."""
 
 
-def minimise_by_few_rows(
-    cost: Floats, matrix: Floats, bound: Floats, upper: Floats, lower: Floats, near: Floats
-) -> Floats | None:
-    """Values, (n,), of a `Programme` where many more rows than columns are asked for; None where that is infeasible.
+class ManyRows:
+    """Minimise cost·x again and again, by the same rows matrix·x <= bound, many more than columns, with other bounds.
 
-    Rows that are closest to their bounds at `near`, (n,), come first, then those that each solution breaks, until there
-    is none: so the optimum is that of all rows (cutting planes, Kelley 1960, doi:10.1137/0108053).
+    Rows that are closest to their bounds come first, then those that each solution breaks, until there is none: so the
+    optimum is that of all rows (cutting planes, Kelley 1960, doi:10.1137/0108053). With other bounds the rows that it
+    has already come first, from the basis that it has.
+
+    Parameters
+    ----------
+    cost, matrix
+        (n,) and (m, n).
 
     Examples
     --------
     >>> rows = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    >>> most = np.full(2, 9.0)
-    >>> minimise_by_few_rows(-np.ones(2), rows, np.array([2.0, 3.0, 4.0]), most, 0.0 * most, 0.0 * most).sum()
+    >>> most, none = np.full(2, 9.0), np.zeros(2)
+    >>> programme = ManyRows(-np.ones(2), rows)
+    >>> programme.minimise(np.array([2.0, 3.0, 4.0]), most, none, none).sum()
     np.float64(4.0)
+    >>> programme.minimise(np.array([2.0, 3.0, 4.5]), most, none, none).sum()
+    np.float64(4.5)
     """
-    programme = Programme(cost, upper, lower, scaled=True)
-    used = np.zeros(bound.size, dtype=bool)
-    new = _find_largest(matrix @ near - bound, FEWER_ROWS)
-    while True:
-        programme.add_rows(matrix[new], bound[new])
-        best = programme.solve()
-        if best is None:
-            return None
-        used[new] = True
-        beyond = np.where(used, -np.inf, matrix @ best.x - bound)
-        new = _find_largest(beyond, FEWER_ROWS)
-        new = new[beyond[new] > KEPT]
-        if new.size == 0:
-            return best.x
+
+    def __init__(self, cost: Floats, matrix: Floats) -> None:
+        self._cost, self._matrix = cost, matrix
+        self._used, self._multipliers = np.zeros(0, np.int64), np.zeros(0)
+        self._programme: Programme | None = None
+
+    def minimise(self, bound: Floats, upper: Floats, lower: Floats, near: Floats) -> Floats | None:
+        """Values, (n,); None where that is infeasible. Rows are closest at `near`, (n,)."""
+        programme, new = self._programme, self._used[:0]
+        if programme is None:
+            programme = Programme(self._cost, upper, lower, scaled=True, changing=True)
+            new, self._programme = _find_largest(self._matrix @ near - bound, FEWER_ROWS), programme
+        else:
+            programme.change_bounds(bound[self._used], upper, lower)
+        while True:
+            programme.add_rows(self._matrix[new], bound[new])
+            self._used = np.concatenate([self._used, new])
+            best = programme.solve()
+            if best is None:
+                return None
+            self._multipliers = best.multipliers
+            beyond = self._matrix @ best.x - bound
+            beyond[self._used] = -np.inf
+            new = _find_largest(beyond, FEWER_ROWS)
+            new = new[beyond[new] > KEPT]
+            if new.size == 0:
+                return best.x
+
+    def find_least_cost(self, bound: Floats, upper: Floats, lower: Floats) -> float:
+        """A cost that no values within these bounds go below, by the last solution's multipliers (weak duality)."""
+        mine = self._used[: self._multipliers.size]
+        rest = self._cost + self._multipliers @ self._matrix[mine]
+        return float(np.minimum(rest * lower, rest * upper).sum() - self._multipliers @ bound[mine])
 
 
 def _find_largest(values: Floats, n: int) -> Places:

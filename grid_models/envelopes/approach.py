@@ -23,6 +23,7 @@ from grid_models.envelopes.rows import (
     make_no_rows,
 )
 from grid_models.envelopes.rules import EXACT, Slack
+from grid_models.highs import ManyRows
 from grid_models.response.sensitivity import sensitivity
 
 MAX_ROUNDS = 14
@@ -37,8 +38,8 @@ MARGIN_PU = 4e-6
 ALMOST_KW = 1e-3
 """A box that changes less from round to round is found."""
 
-Share = Callable[[Floats, Floats, Floats, float, Slack], Floats]
-"""A rule for given customers: rooms from slopes and bounds of one interval's rows, rooms now, a radius, a slack."""
+Share = Callable[[Floats, Floats, Floats, float, Slack, ManyRows | None], Floats]
+"""A rule for given customers: rooms from what `grid_models.envelopes.rules.Packing` has of one interval's rows."""
 
 
 def approach(
@@ -140,9 +141,17 @@ def _share_anew(share: Share, rows: Rows, excess: Floats, room: Floats, interval
     return moved
 
 
-def move(share: Share, slope: Floats, bound: Floats, room: Floats, radius: float, slack: Slack = EXACT) -> bool:
+def move(
+    share: Share,
+    slope: Floats,
+    bound: Floats,
+    room: Floats,
+    radius: float,
+    slack: Slack = EXACT,
+    programme: ManyRows | None = None,
+) -> bool:
     """Set the rooms of one interval, (2M,), in place; returns whether they changed."""
-    found = share(slope, bound, room, radius, slack)
+    found = share(slope, bound, room, radius, slack, programme)
     changed = bool(np.abs(found - room).max(initial=0.0) > ALMOST_KW)
     room[:] = found
     return changed

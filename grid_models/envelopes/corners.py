@@ -18,9 +18,11 @@ from grid_models.response.sensitivity import AnyPowerFlow
 SLICE = 256
 """Corners whose solutions are compared with the limits at once: so many stay in the nearer caches."""
 
-
-TOLERANCE_PU, DOUBT_PU = 1e-9, 1e-7
+TOLERANCE_PU, DOUBT_PU = 1e-8, 2e-7
 """Where phases differ: last change of a corner's voltages, and what is added to each excess for what is left then."""
+
+LED_PU = 1e-6
+"""The same last change where rooms are led only, and judged later."""
 
 
 class Background(NamedTuple):
@@ -117,12 +119,20 @@ def list_critical(rows: Rows) -> Critical:
     return Critical(corners.select(first), place, rows.interval, np.arange(place.size), rows)
 
 
-def judge_critical(setting: Setting, critical: Critical, room_kw: Floats) -> Found:
+def judge_critical(setting: Setting, critical: Critical, room_kw: Floats, tolerance_pu: float = TOLERANCE_PU) -> Found:
     """Judge critical corners of the boxes of `room_kw`, (K, 2M), by AC, and each limit at its own, (Q,)."""
-    return judge_corners(setting, critical.corners, room_kw, critical.place, critical.rows.limit[critical.row])
+    corners, place, limit = critical.corners, critical.place, critical.rows.limit[critical.row]
+    return judge_corners(setting, corners, room_kw, place, limit, tolerance_pu)
 
 
-def judge_corners(setting: Setting, corners: Corners, room_kw: Floats, place: Ints, limit: Ints) -> Found:
+def judge_corners(
+    setting: Setting,
+    corners: Corners,
+    room_kw: Floats,
+    place: Ints,
+    limit: Ints,
+    tolerance_pu: float = TOLERANCE_PU,
+) -> Found:
     """Judge corners of the boxes of `room_kw`, (K, 2M), by AC.
 
     Parameters
@@ -131,6 +141,8 @@ def judge_corners(setting: Setting, corners: Corners, room_kw: Floats, place: In
         The network, S corners, and the rooms of all K intervals.
     place, limit
         (R,) corner and number of each limit whose excess is asked for.
+    tolerance_pu
+        Last change of a corner's voltages where phases differ.
     """
     found = Found(np.zeros(corners.interval.size), np.zeros(corners.interval.size, np.int64), np.zeros(limit.size))
     order = np.argsort(corners.engine, kind="stable")
@@ -141,7 +153,7 @@ def judge_corners(setting: Setting, corners: Corners, room_kw: Floats, place: In
     for engine, (start, stop) in zip(setting.wires.engines, pairwise(ends.tolist()), strict=True):
         for first in range(start, stop, SLICE):
             at = order[first : min(first + SLICE, stop)]
-            excess = _solve_corners(setting, engine, corners.select(at), room_kw)
+            excess = _solve_corners(setting, engine, corners.select(at), room_kw, tolerance_pu)
             found.worst[at] = worst = excess.max(axis=1)
             found.limit[at] = np.where(np.isfinite(worst), excess.argmax(axis=1), -1)
             mine = slice(*np.searchsorted(rank, [first, first + at.size]))
@@ -149,13 +161,17 @@ def judge_corners(setting: Setting, corners: Corners, room_kw: Floats, place: In
     return found
 
 
-def _solve_corners(setting: Setting, engine: AnyPowerFlow, corners: Corners, room_kw: Floats) -> Floats:
+def _solve_corners(
+    setting: Setting, engine: AnyPowerFlow, corners: Corners, room_kw: Floats, tolerance_pu: float
+) -> Floats:
     """Excess over every limit, (S, 2B + …) pu."""
     (wires, customers, background), at = setting, corners.interval
     p = customers.inject(background.p_kw[at], corners.corner, room_kw[at])
     q = customers.inject_reactive(background.q_kvar[at], corners.corner, room_kw[at])
     if isinstance(engine, FeederPhaseFlow):
-        return list_excess(engine.solve_limited(p, q, TOLERANCE_PU), wires.limits) + DOUBT_PU
+        excess = list_excess(engine.solve_limited(p, q, tolerance_pu), wires.limits)
+        excess += DOUBT_PU
+        return excess
     return list_excess(engine.solve(p, q), wires.limits)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from grid_models.arrays import Complex, Floats, Ints, Mask
 from grid_models.envelopes.approach import MARGIN_PU, Share, linearise_all, linearise_cuts, move
-from grid_models.envelopes.corners import Corners, Critical, Setting, judge_critical, list_critical
+from grid_models.envelopes.corners import LED_PU, Corners, Critical, Setting, judge_critical, list_critical
 from grid_models.envelopes.excess import PU_PER_PERCENT
 from grid_models.envelopes.rows import NEAR_PU, Rows, find_first_bytes, list_one_end
-from grid_models.envelopes.rules import CLOSE
+from grid_models.envelopes.rules import CLOSE, make_programme
 from grid_models.response.sensitivity import sensitivity
 
 HOT_PU = 0.002
@@ -27,6 +27,9 @@ MAX_LED = 8
 
 DOUBT = 0.15
 """Share of a predicted change by which it may be wrong."""
+
+SLICE = 16
+"""Intervals whose rows are predicted at once: so many stay in the nearer caches."""
 
 MAX_NEW = 16
 """Corners that are linearised for all who follow at once."""
@@ -97,14 +100,19 @@ class Pattern(NamedTuple):
 
     def predict(self, bases: Bases, room_kw: Floats) -> Floats:
         """How far rows may be exceeded at most in n intervals, (n, R) pu, with rooms of (n, 2M)."""
-        most, move_kw = np.full((len(room_kw), self.excess.size), np.nan), room_kw - self.room_kw
-        slope = self.rows.slope
-        by_rooms = move_kw @ slope.T + DOUBT * np.abs(move_kw) @ slope.T
+        move_kw = room_kw - self.room_kw
+        most: Floats = (move_kw + DOUBT * np.abs(move_kw)) @ self.rows.slope.T
+        most += self.excess
         for e, (vm, percent) in enumerate(zip(*bases, strict=True)):
-            rise, mine = vm - self.bases.vm_pu[e], np.flatnonzero(self.rows.engine == e)
-            change = np.hstack([rise, -rise, PU_PER_PERCENT * np.abs(percent - self.bases.percent[e])])
-            change += DOUBT * np.abs(change)
-            most[:, mine] = self.excess[mine] + change[:, self.rows.limit[mine]] + by_rooms[:, mine]
+            mine = np.flatnonzero(self.rows.engine == e)
+            at = slice(None) if mine.size == self.excess.size else mine
+            for first in range(0, len(vm), SLICE):
+                here = slice(first, first + SLICE)
+                rise = vm[here] - self.bases.vm_pu[e]
+                other = PU_PER_PERCENT * np.abs(percent[here] - self.bases.percent[e])
+                change = np.hstack([rise, -rise, other])
+                change += DOUBT * np.abs(change)
+                most[here, at] += change[:, self.rows.limit[mine]]
         return most
 
     def find_near(self, bases: Bases, room_kw: Floats, near_pu: float = NEAR_PU) -> Mask:
@@ -149,19 +157,21 @@ def lead(setting: Setting, share: Share, rows: Rows, predicted: Floats, room: Fl
         Whom to lead, (n,).
     """
     lost, critical, slope = np.zeros(0, np.int64), list_critical(rows), rows.slope
+    programmes = {k: make_programme(slope) for k in intervals.tolist()}
     load = room[intervals] @ slope.T
     bound, near = load - predicted, ~(predicted <= -HOT_PU)
     for number in range(MAX_LED):
         if intervals.size == 0 or rows.limit.size == 0:
             break
-        excess = np.full(near.shape, -np.inf)
-        excess[near] = judge_critical(setting, choose(critical, intervals, near), room).excess
-        moved = ~(np.isinf(excess) & near).any(axis=1)
+        excess = judge_critical(setting, choose(critical, intervals, near), room, LED_PU).excess
+        moved = np.ones(intervals.size, dtype=bool)
+        moved[np.nonzero(near)[0][np.isinf(excess)]] = False
         lost = np.concatenate([lost, intervals[~moved]])
-        bound = np.where(near, load - excess - MARGIN_PU, bound)
+        bound[near] = load[near] - excess - MARGIN_PU
         radius = 0.5 ** (2 + number)
         for i in np.flatnonzero(moved).tolist():
-            moved[i] = move(share, slope, bound[i], room[intervals[i]], radius, CLOSE)
+            k = int(intervals[i])
+            moved[i] = move(share, slope, bound[i], room[k], radius, CLOSE, programmes[k])
         intervals, bound = intervals[moved], bound[moved]
         load = room[intervals] @ slope.T
         near = load > bound - HOT_PU

@@ -82,21 +82,29 @@ class Judged(NamedTuple):
 
 
 class Searched(NamedTuple):
-    """Corners that AC has judged, and the rows of the limits that are close at theirs, ordered by interval."""
+    """Corners that AC has judged, and the R rows of the limits that are close at theirs, ordered by interval.
+
+    `excess`, (R,) pu, is how far these are exceeded.
+    """
 
     judged: Judged
     close: Rows
+    excess: Floats
 
     def renew(self, new: Searched, intervals: Ints) -> Searched:
         """With what was found anew for some intervals."""
         judged = self.judged.select(~np.isin(self.judged.corners.interval, intervals))
-        rows = Rows.concatenate([self.close.select(~np.isin(self.close.interval, intervals)), new.close])
-        return Searched(judged.with_more(new.judged), rows.select(np.argsort(rows.interval, kind="stable")))
+        stays = ~np.isin(self.close.interval, intervals)
+        rows = Rows.concatenate([self.close.select(stays), new.close])
+        excess, order = np.concatenate([self.excess[stays], new.excess]), np.argsort(rows.interval, kind="stable")
+        return Searched(judged.with_more(new.judged), rows.select(order), excess[order])
 
 
 def find_nothing(n_rooms: int) -> Searched:
     """Nothing searched yet."""
-    return Searched(Judged(list_no_corners(n_rooms), np.zeros(0), np.zeros(0, np.int64)), make_no_rows(n_rooms))
+    return Searched(
+        Judged(list_no_corners(n_rooms), np.zeros(0), np.zeros(0, np.int64)), make_no_rows(n_rooms), np.zeros(0)
+    )
 
 
 def judge_worst(setting: Setting, corners: Corners, room_kw: Floats) -> Judged:
@@ -122,7 +130,14 @@ def make_robust(setting: Setting, searched: Searched, room_kw: Floats) -> Robust
         more = again.select(again.worst > 0.0)
         dirty = more.with_more(dirty.select(np.isin(dirty.corners.interval, more.corners.interval)))
     room[np.unique(dirty.corners.interval)] = 0.0  # none, unless corners keep turning up
-    return Robust(room, _find_stops(setting, searched.close, room))
+    return Robust(room, _find_stops(setting, searched.close, _judge_again(setting, searched, room, share < 1.0), room))
+
+
+def _judge_again(setting: Setting, searched: Searched, room_kw: Floats, shrunk: Mask) -> Floats:
+    """How far close rows are exceeded, (R,) pu, with those of boxes that have shrunk, (K,), judged anew."""
+    excess, again = searched.excess.copy(), shrunk[searched.close.interval]
+    excess[again] = judge_critical(setting, list_critical(searched.close.select(again)), room_kw).excess
+    return excess
 
 
 def _shrink(setting: Setting, dirty: Judged, room_kw: Floats, at_most: Floats) -> Floats:
@@ -183,7 +198,7 @@ def search_corners(setting: Setting, critical: Critical, room_kw: Floats, interv
         judged = _judge_new(setting, judged, _list_neighbours(top.corners), room_kw)
         if judged.worst.size == size:
             break
-    return Searched(judged, rows)
+    return Searched(judged, rows, found.excess[close])
 
 
 def _find_close(critical: Critical, excess: Floats) -> Mask:
@@ -246,13 +261,13 @@ def _vary(corners: Corners, whom: Mask) -> Corners:
     return changed
 
 
-def _find_stops(setting: Setting, rows: Rows, room_kw: Floats) -> Ints:
-    """Limit that stops each room, (K, 2M): of the tight ones that it loads the one that it loads most.
+def _find_stops(setting: Setting, rows: Rows, excess: Floats, room_kw: Floats) -> Ints:
+    """Limit that stops each room, (K, 2M): of the tight rows, by (R,) excess, that it loads the one it loads most.
 
     The tightest of its interval where it loads none; -1 where the room is as large as can be.
     """
     stops = np.full(room_kw.shape, -1)
-    excess, slope = judge_critical(setting, list_critical(rows), room_kw).excess, rows.slope
+    slope = rows.slope
     ends = np.searchsorted(rows.interval, np.arange(len(room_kw) + 1))
     full = room_kw >= setting.customers.most_kw - 1e-6
     for k in np.flatnonzero(ends[1:] > ends[:-1]):

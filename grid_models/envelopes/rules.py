@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grid_models.arrays import Floats, Ints
-from grid_models.highs import minimise_by_few_rows
+from grid_models.highs import ManyRows
 
 STRONG = 0.001
 """A group loads a row if its slope is at least this share of the strongest group's."""
@@ -51,6 +51,8 @@ class Packing(NamedTuple):
         limit much alike, the best box is no vertex, and programmes would swing between two for ever.
     slack
         What `max_total` may leave.
+    programme
+        That of `max_total` with these slopes, if it was solved with other bounds before.
     """
 
     slope: Floats
@@ -60,6 +62,12 @@ class Packing(NamedTuple):
     now_kw: Floats
     radius: float
     slack: Slack = EXACT
+    programme: ManyRows | None = None
+
+
+def make_programme(slope: Floats) -> ManyRows:
+    """Programme of the largest sum of all rooms, by slopes, (R, 2M)."""
+    return ManyRows(-np.ones(slope.shape[1]), slope)
 
 
 def max_total(packing: Packing) -> Floats:
@@ -67,13 +75,17 @@ def max_total(packing: Packing) -> Floats:
     most, bound, now = packing.most_kw, np.maximum(packing.bound, 0.0), packing.now_kw
     change, aim = packing.radius * most, np.maximum(bound - packing.slack.aim_pu, 0.0)
     upper, lower = np.minimum(now + change, most), np.maximum(now - change, 0.0)
+    kept = bool((packing.slope @ now <= aim + max(packing.slack.aim_pu, KEPT_PU)).all())
+    enough = (1.0 + packing.slack.worth) * now.sum()
+    programme = packing.programme or make_programme(packing.slope)
+    if kept and -programme.find_least_cost(aim, upper, lower) <= enough:
+        return now.copy()
     for least in (lower, 0.0 * lower):  # where nothing near keeps all rows, rooms become as small as they must
-        best = minimise_by_few_rows(-np.ones(most.size), packing.slope, aim, upper, least, now)
+        best = programme.minimise(aim, upper, least, now)
         if best is not None:
             break
     best = np.zeros(most.size) if best is None else np.clip(best, 0.0, most)
-    kept = bool((packing.slope @ now <= aim + max(packing.slack.aim_pu, KEPT_PU)).all())
-    return now.copy() if kept and best.sum() <= (1.0 + packing.slack.worth) * now.sum() else best
+    return now.copy() if kept and best.sum() <= enough else best
 
 
 def max_min(packing: Packing) -> Floats:

@@ -32,6 +32,7 @@ from grid_models.envelopes.robust import (
 from grid_models.envelopes.rows import NEAR_PU, Rows, make_no_rows
 from grid_models.envelopes.rules import RULES, Packing, Slack
 from grid_models.envelopes.wires import Wires
+from grid_models.highs import ManyRows
 
 BLOCK = 512
 """Intervals that are solved together: so memory is bounded."""
@@ -99,10 +100,18 @@ class Part(NamedTuple):
     rule: str
     weight_kw: Floats
 
-    def share(self, slope: Floats, bound: Floats, now_kw: Floats, radius: float, slack: Slack) -> Floats:
+    def share(
+        self,
+        slope: Floats,
+        bound: Floats,
+        now_kw: Floats,
+        radius: float,
+        slack: Slack,
+        programme: ManyRows | None,
+    ) -> Floats:
         """Rooms by the rule; see `grid_models.envelopes.approach.Share`."""
         most_kw = self.setting.customers.most_kw
-        return RULES[self.rule](Packing(slope, bound, most_kw, self.weight_kw, now_kw, radius, slack))
+        return RULES[self.rule](Packing(slope, bound, most_kw, self.weight_kw, now_kw, radius, slack, programme))
 
 
 Each = Callable[[Callable[[Part], Robust], Sequence[Part]], Iterable[Robust]]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from grid_models.highs import FEWER_ROWS, Optimum, Programme, minimise_by_few_rows
+from grid_models.highs import FEWER_ROWS, ManyRows, Optimum, Programme
 
 
 def minimise(cost: Any, matrix: Any, bound: Any, upper: Any, lower: Any = 0.0) -> Optimum | None:
@@ -118,19 +118,34 @@ def test_nothing_is_printed() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_few_rows_first_find_the_optimum_of_all_rows(seed: int) -> None:
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_few_rows_first_find_the_optimum_of_all_rows_again_and_again(seed: int, *, interrupted: bool) -> None:
+    """With other bounds, too, of rows that bound nothing before; what is said beforehand is never undercut."""
     rng = np.random.default_rng(seed)
     n, m = 12, 5 * FEWER_ROWS
-    matrix, bound = rng.random((m, n)) * 1e-3, rng.uniform(5e-3, 6e-3, m)
-    least, most, near = rng.uniform(0.0, 0.1, n), np.full(n, 3.0), rng.uniform(0.0, 3.0, n)
-    whole = minimise(-np.ones(n), matrix, bound, most, least)
-    found = minimise_by_few_rows(-np.ones(n), matrix, bound, most, least, near)
-    assert whole is not None
-    assert found is not None
-    assert found.sum() == pytest.approx(whole.x.sum(), rel=1e-9)
-    assert (matrix @ found <= bound + 1e-8).all()
+    matrix, cost = rng.random((m, n)) * 1e-3, -rng.uniform(1.0, 2.0, n)
+    many, promises = ManyRows(cost, matrix), []
+    for _ in range(4):
+        bound, near = rng.uniform(5e-3, 6e-3, m), rng.uniform(0.0, 3.0, n)
+        least, most = rng.uniform(0.0, 0.1, n), rng.uniform(1.0, 3.0, n)
+        promised = many.find_least_cost(bound, most, least)
+        whole, found = minimise(cost, matrix, bound, most, least), many.minimise(bound, most, least, near)
+        assert whole is not None
+        assert found is not None
+        assert cost @ found == pytest.approx(cost @ whole.x, rel=1e-8)
+        assert (matrix @ found <= bound + 1e-8).all()
+        assert promised <= cost @ whole.x + 1e-8
+        assert many.find_least_cost(bound, most, least) == pytest.approx(cost @ whole.x, rel=1e-8)
+        promises.append(promised / (cost @ whole.x))
+        if interrupted:
+            assert minimise(np.ones(1), np.ones((1, 1)), np.ones(1), np.ones(1)) is not None
+    assert promises[0] > promises[1]  # multipliers of before are worth something
 
 
-def test_few_rows_first_say_so_where_there_is_nothing() -> None:
+def test_few_rows_first_say_so_where_there_is_nothing_and_go_on() -> None:
     matrix, bound = np.ones((3 * FEWER_ROWS, 2)), np.append(np.full(3 * FEWER_ROWS - 1, 9.0), 1.0)
-    assert minimise_by_few_rows(-np.ones(2), matrix, bound, np.full(2, 9.0), np.ones(2), np.zeros(2)) is None
+    many, most, none = ManyRows(-np.ones(2), matrix), np.full(2, 9.0), np.zeros(2)
+    assert many.minimise(bound, most, np.ones(2), none) is None
+    found = many.minimise(bound, most, none, none)
+    assert found is not None
+    assert found.sum() == pytest.approx(1.0)
