@@ -54,7 +54,7 @@ Extremes = dict[tuple[str, ...], float]
 
 PORTFOLIO = {
     "cut kWh": ("cut_kwh", 1),
-    "hours": ("curtailed_hours", 0),
+    "hours cut": ("curtailed_hours", 0),
     "loading %": ("highest_loading_percent", 1),
     "lowest pu": ("lowest_vm_pu", 4),
     "highest pu": ("highest_vm_pu", 4),
@@ -546,7 +546,6 @@ def show_portfolio(told: dict[str, Any], sentences: Iterable[str] = ()) -> None:
 
     `sentences` say what became of what they have in common.
     """
-    failed = told["failed"]
     table = make_table(f"portfolio, {told['run']:,} of {told['feeders']:,} feeders run")
     table.add_column("worst", overflow="fold")
     for name in PORTFOLIO:
@@ -555,10 +554,12 @@ def show_portfolio(told: dict[str, Any], sentences: Iterable[str] = ()) -> None:
         shown = [f"{row[key]:,.{digits}f}" if row[key] is not None else "" for key, digits in PORTFOLIO.values()]
         table.add_row(escape(row["feeder"]), *shown)
     Console().print(table)
-    for row in failed[:MOST_NAMED]:
-        typer.echo(make_printable(f"failed: {row['feeder']}: {row['message']}"))
-    if len(failed) > MOST_NAMED:
-        typer.echo(f"and {len(failed) - MOST_NAMED:,} more that failed; the table has their messages")
+    for key, label, those in (("switched_off", "note", "were switched off"), ("failed", "failed", "failed")):
+        rows = told[key]
+        for row in rows[:MOST_NAMED]:
+            typer.echo(make_printable(f"{label}: {row['feeder']}: {row['message']}"))
+        if len(rows) > MOST_NAMED:
+            typer.echo(f"and {len(rows) - MOST_NAMED:,} more that {those}; the table has their messages")
     for sentence in sentences:
         typer.echo(make_printable(sentence))
     typer.echo(f"wrote {told['table']}" + (f", and runs with reports in {told['runs']}" if told["runs"] else ""))
