@@ -320,7 +320,16 @@ def show_stochastic_hosting(found: StochasticHosting, name: str, written: Sequen
         lost = [f"{value:.1f} %" for value in _list_lost(found, row["percent"])]
         table.add_row(f"{row['percent']:g}", *_describe_hosted(row), *lost)
     console.print(table)
-    console.print(_make_binding_table(found))
+    if len(found.binding):
+        console.print(_make_binding_table(found))
+    else:
+        kw = found.draws["hosted_kw"]
+        console.print(
+            f"no draw breaks a limit with all that it places, {kw.min():,.1f} to {kw.max():,.1f} kW; --per-site places "
+            "more at each house",
+            soft_wrap=True,
+            highlight=False,
+        )
     judged = "added" if said["judged"] == "added" else "all limits"
     console.print(
         f"start: {said['start']}; judged: {judged}; reactive control: {said['pv_control']}; "
@@ -340,7 +349,8 @@ def _describe_hosted(row: Mapping[Any, Any]) -> tuple[str, str]:
 
 
 def _describe_ends(row: Mapping[Any, Any]) -> str:
-    return " to ".join("-" if end != end else f"{end:,.1f}" for end in (row["low_kw"], row["high_kw"]))
+    ends = ["-" if end != end else f"{end:,.1f}" for end in (row["low_kw"], row["high_kw"])]
+    return "-" if ends == ["-", "-"] else " to ".join(ends)
 
 
 def _list_lost(found: StochasticHosting, percent: float) -> list[float]:
