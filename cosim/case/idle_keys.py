@@ -299,8 +299,8 @@ def list_idle_dimming(scenario: Scenario, n_devices: int) -> tuple[str, ...]:
     if n_devices or scenario.curtailment.rule != "section_14a":
         return ()
     return (
-        'curtailment.rule = "section_14a": no house has a car or heat pump, so that nothing is dimmed; exchanges are cut '
-        "as by least_curtailment",
+        'curtailment.rule = "section_14a": no house has a car or heat pump, so that nothing is dimmed; exchanges are '
+        "cut as by least_curtailment",
     )
 
 

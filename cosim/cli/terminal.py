@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import typer
@@ -70,10 +70,11 @@ def show_written(files: Sequence[Path]) -> None:
 
 
 def make_table(title: str, *columns: str) -> Table:
-    """An empty table; a column whose name ends with > is aligned right."""
+    """An empty table; a column whose name ends with > is aligned right. No name is cut: many begin alike."""
     table = Table(title=f"gridsettle: {title}", title_justify="left")
     for name in columns:
-        table.add_column(name.removesuffix(">"), justify="right" if name.endswith(">") else "left")
+        justify: Literal["left", "right"] = "right" if name.endswith(">") else "left"
+        table.add_column(name.removesuffix(">"), justify=justify, overflow="fold")
     return table
 
 
@@ -523,11 +524,9 @@ def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
 def show_meters(sums: pd.DataFrame, lines: Sequence[Line], said: Iterable[str], written: Sequence[Path]) -> None:
     """Print what was read, filled, refused and written of each meter, why, and what was understood."""
     parts = ("read", "cut", "filled", "refused", "written")
-    table = make_table("profiles of meters, counts and Wh", "meter", "direction", *(f"{name}>" for name in parts))
+    table = make_table("profiles of meters, how many: Wh", "meter", "direction", *(f"{name}>" for name in parts))
     for row in sums.head(MOST_ROWS).to_dict(orient="records"):
-        cells = [
-            f"{row[f'{name}_count']:,}: {row[f'{name}_wh']:,} Wh" if row[f"{name}_count"] else "-" for name in parts
-        ]
+        cells = [f"{row[f'{name}_count']:,}: {row[f'{name}_wh']:,}" if row[f"{name}_count"] else "-" for name in parts]
         table.add_row(*(escape(make_printable(str(row[name]))) for name in ("meter", "direction")), *cells)
     Console().print(table)
     if len(sums) > MOST_ROWS:

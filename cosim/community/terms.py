@@ -127,7 +127,9 @@ class SpainTerms(Terms):
 class AustrianCommunity(Section):
     """One community of Austria."""
 
-    allocation: Literal["static", "dynamic"] = Field(description="static: coefficients of each member; dynamic: in relation to use")
+    allocation: Literal["static", "dynamic"] = Field(
+        description="static: coefficients of each member; dynamic: in relation to use"
+    )
     coefficients: Shares | None = Field(None, description="static share of each member")
     participation_percent: Percents = Field(description="participation factor of each member, per cent")
 
@@ -147,7 +149,9 @@ class AustriaTerms(Terms):
 
     timezone: Zone = Field("Europe/Vienna", description="clock of billing months")
     community_eur_per_kwh: Price = Field(description="what members pay one another")
-    communities: Annotated[dict[Name, AustrianCommunity], Field(min_length=1)] = Field(description="a table for each, [communities.NAME]")
+    communities: Annotated[dict[Name, AustrianCommunity], Field(min_length=1)] = Field(
+        description="a table for each, [communities.NAME]"
+    )
 
     @model_validator(mode="after")
     def _leaves_a_name(self) -> AustriaTerms:

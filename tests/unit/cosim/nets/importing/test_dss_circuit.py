@@ -23,7 +23,10 @@ WRONG = [
     ("load.h2 bus1=2.5", r"bus 2: expected nodes 1, 2, 3 for phases and 4"),
     ("load.h4 bus1=3.2.2", r"load\.h4: expected two different conductors"),
     ("vsource.source z2=(3 9)", r"vsource\.source: expected one impedance in the positive and negative"),
-    ("vsource.source frequency=60", r"source of the circuit's 50 Hz, got one of 60 Hz; put 'set defaultbasefrequency=50'"),
+    (
+        "vsource.source frequency=60",
+        r"source of the circuit's 50 Hz, got one of 60 Hz; put 'set defaultbasefrequency=50'",
+    ),
     ("load.h1 frob=1", r"Master\.dss, line \d+: expected a command that OpenDSS takes"),
 ]
 
