@@ -144,8 +144,8 @@ def run_portfolio(
     mv
         A medium-voltage net that all feeders hang on, or its path; their entries or rows name their buses (`mv_bus`).
     listener
-        Called with how many runs are done and how many there are in all: at the begin, and after every run. Feeders that
-        are kept are run again after all others; then the number in all grows by theirs.
+        Called with how many runs are done and how many there are in all, at the begin and after every run. Feeders
+        that are kept are run again after all others; then the number in all grows by theirs.
 
     Raises
     ------
