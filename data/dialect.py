@@ -167,7 +167,7 @@ def _split_rows(text: str, separator: str, width: int, source: str) -> list[list
                 hint = "; decimal commas need quotes or another separator" if separator == "," else ""
                 raise DataError(
                     f"{source}, row {number}: expected as many values as in the header, {width}, got {len(row)}; "
-                    f"correct the row{hint}"
+                    f"correct the row, or take away what stands above the header{hint}"
                 )
             rows.append(row[:width] + [""] * (width - len(row)))
     except csv.Error as reason:

@@ -29,7 +29,7 @@ from cosim.case.given import GivenInputs
 from cosim.case.head import HeadOfCase, make_head_of_case, read_head
 from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.houses import list_rows, with_houses
-from cosim.case.idle_keys import check_idle_keys, list_idle_batteries
+from cosim.case.idle_keys import check_idle_keys, list_idle_batteries, list_idle_dimming
 from cosim.case.inputs import follow_file, list_spread, read_feeder, read_inputs, read_load_cos_phi
 from cosim.case.power_factors import check_one_source, with_notes_on_reactive_power
 from cosim.case.state import ADMITTED, NetworkState, make_opening_network
@@ -203,7 +203,9 @@ def make_market_case(
     n_requests = sum(map(len, timeline.requests.values()))
     own = read_own_temperatures(scenario)
     profiles = with_notes(profiles, own.notes if own else ())
-    fleet = Fleet(devices, profiles, make_flexible_devices(scenario, profiles, own))
+    flexible = make_flexible_devices(scenario, profiles, own)
+    profiles = with_notes(profiles, list_idle_dimming(scenario, flexible.house.size))
+    fleet = Fleet(devices, profiles, flexible)
     inputs = n_houses, profiles.n_intervals, profiles.interval_minutes, profiles.start, market.name
     logger.info("inputs: %d participants, %d intervals of %d minutes from %s UTC; market '%s'", *inputs)
     ahead = scenario.outage.dispatch == "ahead"

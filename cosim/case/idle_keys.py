@@ -294,6 +294,16 @@ def list_idle_batteries(scenario: Scenario, mechanism: Mechanism) -> tuple[str, 
     )
 
 
+def list_idle_dimming(scenario: Scenario, n_devices: int) -> tuple[str, ...]:
+    """A note where devices are to be dimmed and no house has any; allowed, as the rule cuts exchanges besides."""
+    if n_devices or scenario.curtailment.rule != "section_14a":
+        return ()
+    return (
+        'curtailment.rule = "section_14a": no house has a car or heat pump, so that nothing is dimmed; exchanges are '
+        "cut as by least_curtailment",
+    )
+
+
 def _default(scenario: Scenario, section: str, key: str) -> str:
     default = type(getattr(scenario, section)).model_fields[key].default
     return "(not set)" if default is None else str(default)

@@ -105,7 +105,7 @@ def run(
             base = base.with_changes("--hours", horizon={"hours": hours})
         entries = _list_entries(index, base, simbench or [], named or [], generate, seed)
         directory = out or _next_directory()
-        with progress.show_tasks("portfolio") as listener:
+        with progress.show_feeders() as listener:
             try:
                 found = portfolios.run_portfolio(
                     entries,
@@ -179,6 +179,11 @@ def describe(found: Portfolio) -> dict[str, Any]:
         "run": len(rows) - len(found.failed),
         "taken_over": found.taken_over,
         "failed": [{"feeder": name, "message": message} for name, message in found.failed.items()],
+        "switched_off": [
+            {"feeder": row["feeder"], "message": row["message"]}
+            for row in rows
+            if row["message"] and row["feeder"] not in found.failed
+        ],
         "worst": worst,
         "table": str(found.directory / tables.TABLE),
         "runs": str(runs) if runs.exists() else None,

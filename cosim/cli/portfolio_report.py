@@ -55,3 +55,4 @@ def prove(
             typer.echo(proof.text(), nl=False)
         else:
             durable.write_durably(out, proof.text())
+            terminal.show_written([out])

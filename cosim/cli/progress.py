@@ -128,3 +128,58 @@ def show_tasks(name: str) -> Iterator[Callable[[int, int], None]]:
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(name, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def show_feeders() -> Iterator[Callable[[int, int], None]]:
+    """Listener for a portfolio, called with (runs done, runs in all); the first call says how many feeders there are.
+
+    What is beyond them are runs of the worst ones, made again with their files.
+    """
+    console = Console(stderr=True)
+    with tell_compiling(console.print):
+        if not console.is_terminal:
+            yield _every_tenth_feeder(console)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as bar:
+            yield _feeder_bar(bar)
+
+
+STARTING = "running {:,} feeders; the first ones compile for this machine, up to a minute"
+FEEDERS, KEPT = "feeders", "runs kept"
+
+
+def _every_tenth_feeder(console: Console) -> Callable[[int, int], None]:
+    n, shown = -1, {FEEDERS: 0, KEPT: 0}
+
+    def show(done: int, total: int) -> None:
+        """Print a line where another tenth is done, of feeders and then of runs that are kept."""
+        nonlocal n
+        if n < 0:
+            n = total
+            if done < total:
+                console.print(STARTING.format(total))
+            return
+        what, of_it, of_all = (FEEDERS, done, total) if total == n else (KEPT, done - n, total - n)
+        tenth = 10 * of_it // of_all
+        if tenth > shown[what]:
+            shown[what] = tenth
+            console.print(f"portfolio: {of_it:,} of {of_all:,} {what}")
+
+    return show
+
+
+def _feeder_bar(bar: Progress) -> Callable[[int, int], None]:
+    n, tasks = -1, {}
+
+    def show(done: int, total: int) -> None:
+        """Move the bar of feeders on, or the second one of runs that are kept."""
+        nonlocal n
+        n = total if n < 0 else n
+        what, of_it, of_all = (FEEDERS, done, total) if total == n else (KEPT, done - n, total - n)
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=of_all)
+        bar.update(tasks[what], completed=of_it)
+
+    return show

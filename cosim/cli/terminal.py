@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import typer
@@ -54,7 +54,7 @@ Extremes = dict[tuple[str, ...], float]
 
 PORTFOLIO = {
     "cut kWh": ("cut_kwh", 1),
-    "hours": ("curtailed_hours", 0),
+    "hours cut": ("curtailed_hours", 0),
     "loading %": ("highest_loading_percent", 1),
     "lowest pu": ("lowest_vm_pu", 4),
     "highest pu": ("highest_vm_pu", 4),
@@ -70,10 +70,11 @@ def show_written(files: Sequence[Path]) -> None:
 
 
 def make_table(title: str, *columns: str) -> Table:
-    """An empty table; a column whose name ends with > is aligned right."""
+    """An empty table; a column whose name ends with > is aligned right. No name is cut: many begin alike."""
     table = Table(title=f"gridsettle: {title}", title_justify="left")
     for name in columns:
-        table.add_column(name.removesuffix(">"), justify="right" if name.endswith(">") else "left")
+        justify: Literal["left", "right"] = "right" if name.endswith(">") else "left"
+        table.add_column(name.removesuffix(">"), justify=justify, overflow="fold")
     return table
 
 
@@ -320,7 +321,16 @@ def show_stochastic_hosting(found: StochasticHosting, name: str, written: Sequen
         lost = [f"{value:.1f} %" for value in _list_lost(found, row["percent"])]
         table.add_row(f"{row['percent']:g}", *_describe_hosted(row), *lost)
     console.print(table)
-    console.print(_make_binding_table(found))
+    if len(found.binding):
+        console.print(_make_binding_table(found))
+    else:
+        kw = found.draws["hosted_kw"]
+        console.print(
+            f"no draw breaks a limit with all that it places, {kw.min():,.1f} to {kw.max():,.1f} kW; --per-site places "
+            "more at each house",
+            soft_wrap=True,
+            highlight=False,
+        )
     judged = "added" if said["judged"] == "added" else "all limits"
     console.print(
         f"start: {said['start']}; judged: {judged}; reactive control: {said['pv_control']}; "
@@ -340,7 +350,8 @@ def _describe_hosted(row: Mapping[Any, Any]) -> tuple[str, str]:
 
 
 def _describe_ends(row: Mapping[Any, Any]) -> str:
-    return " to ".join("-" if end != end else f"{end:,.1f}" for end in (row["low_kw"], row["high_kw"]))
+    ends = ["-" if end != end else f"{end:,.1f}" for end in (row["low_kw"], row["high_kw"])]
+    return "-" if ends == ["-", "-"] else " to ".join(ends)
 
 
 def _list_lost(found: StochasticHosting, percent: float) -> list[float]:
@@ -513,11 +524,9 @@ def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
 def show_meters(sums: pd.DataFrame, lines: Sequence[Line], said: Iterable[str], written: Sequence[Path]) -> None:
     """Print what was read, filled, refused and written of each meter, why, and what was understood."""
     parts = ("read", "cut", "filled", "refused", "written")
-    table = make_table("profiles of meters, counts and Wh", "meter", "direction", *(f"{name}>" for name in parts))
+    table = make_table("profiles of meters, how many: Wh", "meter", "direction", *(f"{name}>" for name in parts))
     for row in sums.head(MOST_ROWS).to_dict(orient="records"):
-        cells = [
-            f"{row[f'{name}_count']:,}: {row[f'{name}_wh']:,} Wh" if row[f"{name}_count"] else "-" for name in parts
-        ]
+        cells = [f"{row[f'{name}_count']:,}: {row[f'{name}_wh']:,}" if row[f"{name}_count"] else "-" for name in parts]
         table.add_row(*(escape(make_printable(str(row[name]))) for name in ("meter", "direction")), *cells)
     Console().print(table)
     if len(sums) > MOST_ROWS:
@@ -546,7 +555,6 @@ def show_portfolio(told: dict[str, Any], sentences: Iterable[str] = ()) -> None:
 
     `sentences` say what became of what they have in common.
     """
-    failed = told["failed"]
     table = make_table(f"portfolio, {told['run']:,} of {told['feeders']:,} feeders run")
     table.add_column("worst", overflow="fold")
     for name in PORTFOLIO:
@@ -555,10 +563,12 @@ def show_portfolio(told: dict[str, Any], sentences: Iterable[str] = ()) -> None:
         shown = [f"{row[key]:,.{digits}f}" if row[key] is not None else "" for key, digits in PORTFOLIO.values()]
         table.add_row(escape(row["feeder"]), *shown)
     Console().print(table)
-    for row in failed[:MOST_NAMED]:
-        typer.echo(make_printable(f"failed: {row['feeder']}: {row['message']}"))
-    if len(failed) > MOST_NAMED:
-        typer.echo(f"and {len(failed) - MOST_NAMED:,} more that failed; the table has their messages")
+    for key, label, those in (("switched_off", "note", "were switched off"), ("failed", "failed", "failed")):
+        rows = told[key]
+        for row in rows[:MOST_NAMED]:
+            typer.echo(make_printable(f"{label}: {row['feeder']}: {row['message']}"))
+        if len(rows) > MOST_NAMED:
+            typer.echo(f"and {len(rows) - MOST_NAMED:,} more that {those}; the table has their messages")
     for sentence in sentences:
         typer.echo(make_printable(sentence))
     typer.echo(f"wrote {told['table']}" + (f", and runs with reports in {told['runs']}" if told["runs"] else ""))

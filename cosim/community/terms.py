@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from cosim.errors import ScenarioError
 from cosim.scenario.base import Section, Zone
@@ -20,6 +20,13 @@ from market.exchanges import UEUR_PER_EUR
 
 MOST_DIGITS = 12
 """Of a coefficient, behind the point."""
+
+
+def _check_number(value: Any) -> Any:
+    """Numbers alone: text in quotes may be meant in a country's own way of writing them."""
+    if isinstance(value, str):
+        raise ValueError(f"expected a number, got the text {shorten(repr(value), 80)}; write it without quotes")
+    return value
 
 
 def _check_price(price: Decimal) -> Decimal:
@@ -36,11 +43,13 @@ def _check_digits(share: Decimal) -> Decimal:
     return share
 
 
-Price = Annotated[Decimal, Field(ge=0, le=10, allow_inf_nan=False), AfterValidator(_check_price)]
-Share = Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_check_digits)]
+Number = Annotated[Decimal, BeforeValidator(_check_number)]
+Price = Annotated[Number, Field(ge=0, le=10, allow_inf_nan=False), AfterValidator(_check_price)]
+Share = Annotated[Number, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_check_digits)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Shares = Annotated[dict[Name, Share], Field(min_length=1)]
-Percents = Annotated[dict[Name, Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
+Percent = Annotated[int, BeforeValidator(_check_number), Field(ge=1, le=100)]
+Percents = Annotated[dict[Name, Percent], Field(min_length=1)]
 Metering = Literal["connection", "gross"]
 
 _METERING = "connection: what a house feeds in or draws in an interval; gross: all it generates, and all it uses"
@@ -84,7 +93,8 @@ class Terms(Section):
 
 def _check_one_source(terms: SpainTerms | FranceTerms, beside: str) -> None:
     if (terms.coefficients is None) == (terms.coefficients_file is None):
-        raise ValueError(f"coefficients: expected either coefficients or coefficients_file {beside}, got both or none")
+        got = "neither" if terms.coefficients is None else "both"
+        raise ValueError(f"coefficients: expected either coefficients or coefficients_file{beside}, got {got}")
     if terms.coefficients_file is not None and Path(terms.coefficients_file).name != terms.coefficients_file:
         raise ValueError(
             f"coefficients_file: expected a file beside the terms, by its name alone, got '{terms.coefficients_file}'"
@@ -107,7 +117,7 @@ class SpainTerms(Terms):
 
     @model_validator(mode="after")
     def _from_one_source(self) -> SpainTerms:
-        _check_one_source(self, "with supply_points")
+        _check_one_source(self, " with supply_points")
         points = self.supply_points or {}
         if (self.coefficients_file is None) == bool(points) or len(set(points.values())) < len(points):
             raise ValueError("supply_points: expected a CUPS of each member, each once, with coefficients_file alone")
@@ -117,7 +127,9 @@ class SpainTerms(Terms):
 class AustrianCommunity(Section):
     """One community of Austria."""
 
-    allocation: Literal["static", "dynamic"] = Field(description="static shares, or in relation to use")
+    allocation: Literal["static", "dynamic"] = Field(
+        description="static: coefficients of each member; dynamic: in relation to use"
+    )
     coefficients: Shares | None = Field(None, description="static share of each member")
     participation_percent: Percents = Field(description="participation factor of each member, per cent")
 
@@ -137,7 +149,9 @@ class AustriaTerms(Terms):
 
     timezone: Zone = Field("Europe/Vienna", description="clock of billing months")
     community_eur_per_kwh: Price = Field(description="what members pay one another")
-    communities: Annotated[dict[Name, AustrianCommunity], Field(min_length=1)] = Field(description="by their names")
+    communities: Annotated[dict[Name, AustrianCommunity], Field(min_length=1)] = Field(
+        description="a table for each, [communities.NAME]"
+    )
 
     @model_validator(mode="after")
     def _leaves_a_name(self) -> AustriaTerms:
@@ -166,9 +180,9 @@ class ItalyTerms(Terms):
     timezone: Zone = Field("Europe/Rome", description="clock of billing months")
     premium_eur_per_kwh: Price = Field(description="incentive on shared energy")
     network_eur_per_kwh: Price = Field(description="network charges that are returned on shared energy (TIAD)")
-    split: Split = Field(description="who gets how much of both")
+    split: Split = Field(description="who gets how much of both: producers, consumers and community, 1 in all")
     substations: Annotated[dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]], Field(min_length=1)] = Field(
-        description="members below each primary substation"
+        description="list of the members below each primary substation"
     )
 
     @model_validator(mode="after")

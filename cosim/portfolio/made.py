@@ -81,9 +81,9 @@ def name_entries(words: Sequence[str], base: Scenario) -> list[Entry]:
     for word in words:
         found = [name for name in NETS if word and word in name]
         if not found:
-            raise ScenarioError(
-                f"--named: expected a part of the name of a net of pandapower, got '{word}'{suggest(word, list(NETS))}"
-            )
+            families = ", ".join(sorted({name.partition("_")[0] for name in NETS}))
+            meant = suggest(word, list(NETS)) or f"; names begin with {families}"
+            raise ScenarioError(f"--named: expected a part of the name of a net of pandapower, got '{word}'{meant}")
         chosen |= dict.fromkeys(found)
     return [_name_one(name, base) for name in chosen]
 

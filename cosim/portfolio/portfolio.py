@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 TIMING = "timing.parquet"
 
 Listener = Callable[[int, int], None]
-"""Called with (done, in all) when the row of a feeder is durable; then, runs that are kept counted too, after each."""
+"""Called with (done, in all) at the begin, when the row of a feeder is durable, then after each run that is kept."""
 
 
 class HeadDiffersError(RuntimeError):
@@ -144,7 +144,8 @@ def run_portfolio(
     mv
         A medium-voltage net that all feeders hang on, or its path; their entries or rows name their buses (`mv_bus`).
     listener
-        Called after every feeder.
+        Called with how many runs are done and how many there are in all, at the begin and after every run. Feeders
+        that are kept are run again after all others; then the number in all grows by theirs.
 
     Raises
     ------
@@ -256,6 +257,8 @@ def _run_missing(start: _Starter, records: dict[str, Record], keep: Keep, listen
     """Run what has no row that stands; `records` are of all feeders then."""
     digests, entries = start.identity.digests, start.identity.entries
     missing = [entry for entry in entries if entry.name not in records]
+    if listener is not None:
+        listener(len(records), len(entries))
     with open_records(start.directory, records) as file:
 
         def finish(record: Record) -> None:

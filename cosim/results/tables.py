@@ -274,19 +274,25 @@ def _decode_names(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def list_bus_names(case: Case) -> list[str]:
     """Names of the net's buses, made unique by their index where needed."""
-    return _unique(case.feeder.labels["bus"])
+    return _unique(case.feeder.labels["bus"], "bus")
 
 
 def list_branch_names(case: Case) -> tuple[list[str], list[str]]:
     """Names of the net's lines and transformers, made unique by their index where needed."""
-    return _unique(case.feeder.labels["line"]), _unique(case.feeder.labels["trafo"])
+    return _unique(case.feeder.labels["line"], "line"), _unique(case.feeder.labels["trafo"], "transformer")
 
 
-def _unique(labels: Labels) -> list[str]:
+def _unique(labels: Labels, kind: str) -> list[str]:
+    """Names; a kind and an index where there is none.
+
+    Examples
+    --------
+    >>> _unique(Labels([4, 5, 6, 7], ["a", "b", "b", ""]), "line")
+    ['a', 'b #5', 'b #6', 'line #7']
+    """
     often = Counter(labels.name)
     return [
-        name if name and often[name] == 1 else f"{name or 'unnamed'} #{index}"
-        for index, name in zip(*labels, strict=True)
+        name if name and often[name] == 1 else f"{name or kind} #{index}" for index, name in zip(*labels, strict=True)
     ]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args
+from decimal import Decimal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -20,6 +21,8 @@ _EVENTS: dict[str, type[Section]] = {
 
 _IN_WORDS = {
     "model_type": "a table of keys",
+    "dict_type": "a table of keys",
+    "tuple_type": "a list",
     "path_type": "a path",
     "bool_parsing": 'true or false ("yes" and "no" will do)',
     "bool_type": "true or false",
@@ -78,12 +81,16 @@ def _explain_one(item: dict[str, Any], scenario: type[Section]) -> str:
         )
     expected, got = _expected_and_got(item)
     field = section.model_fields.get(location[-1]) if section is not None else None
+    if item["type"] == "missing" and field is not None and get_origin(field.annotation) is Literal:
+        expected = " or ".join(map(repr, get_args(field.annotation)))
     meaning = f" ({field.description})" if field is not None and field.description else ""
     return f"{key}: expected {expected}, got {got}{meaning}"
 
 
 def _expected_and_got(item: dict[str, Any]) -> tuple[str, str]:
-    kind, details, got = item["type"], item.get("ctx", {}), shorten(repr(item["input"]), 80)
+    given = item["input"]
+    kind, details = item["type"], item.get("ctx", {})
+    got = shorten(str(given) if isinstance(given, Decimal) else repr(given), 80)
     if kind == "missing":
         return "a value", "none"
     if kind == "union_tag_not_found":

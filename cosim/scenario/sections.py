@@ -345,9 +345,13 @@ class LimitsSection(Section):
         return self
 
     def asked(self) -> dict[str, Any]:
-        """Arguments of `Limits.from_feeder`: None where the net decides."""
+        """Arguments of `Limits.from_feeder`: None where the net or a standard decides.
+
+        A default counts as left out, since changed scenarios and those of a run name every key.
+        """
         values = self.model_dump()
-        values["max_vuf_percent"] = self.max_vuf_percent if "max_vuf_percent" in self.model_fields_set else None
+        if self.max_vuf_percent == type(self).model_fields["max_vuf_percent"].default:
+            values["max_vuf_percent"] = None
         return {key: None if value == AS_IN_NET else value for key, value in values.items()}
 
 

@@ -8,6 +8,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+NARROWEST_PX = 860
+"""Below it titles are cut off, and phases of one bus lie upon one another."""
+
 HEAT_MAPS = {
     "grid_wh": ("from grid", "MWh", 1e-6),
     "wasted_wh": ("wasted", "MWh", 1e-6),
@@ -29,8 +32,8 @@ OF_VARIANTS = ("0, 114, 178", "213, 94, 0", "0, 158, 115")
 
 
 def make_page(figure: Any) -> str:
-    """A figure as a page of its own, plotly included."""
-    return str(figure.to_html(include_plotlyjs=True, full_html=True))
+    """A figure as a page of its own, plotly included; a window too narrow for its labels scrolls."""
+    return str(figure.to_html(include_plotlyjs=True, full_html=True, default_width=f"max(100%, {NARROWEST_PX}px)"))
 
 
 def draw_reference(published: pd.DataFrame, ours: pd.DataFrame) -> str:

@@ -52,8 +52,9 @@ def measure_portfolio(n_feeders: int, hours: int, folder: Path) -> Measured:
     own: list[float] = []
 
     def listen(done: int, total: int) -> None:
-        begun.append(time.perf_counter())
-        own.append(time.process_time())
+        if done:
+            begun.append(time.perf_counter())
+            own.append(time.process_time())
 
     base = Scenario().with_changes(horizon={"hours": hours})
     before = time.perf_counter()

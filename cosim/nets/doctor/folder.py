@@ -17,6 +17,8 @@ def view_folder(tables: Tables) -> Any:
 
     A line has the mean self-impedance of its phases less their mean mutual one, a line of one phase the impedance of
     its loop. A load is the power of its port; one below zero, which is how a folder writes generation, is an `sgen`.
+    Elements that are a matrix of admittances, such as transformers of OpenDSS, join their buses; of them nothing else
+    is looked at.
 
     Raises
     ------
@@ -34,6 +36,7 @@ def view_folder(tables: Tables) -> Any:
     pp.create_buses(net, len(names), kv, name=names, index=list(at.values()))
     _add_lines(net, tables, at)
     _add_trafos(net, tables.transformer, at)
+    _add_passive(net, tables, at)
     sources = dict.fromkeys(_find(row, "bus", at) for row in tables.source)
     for bus in sources:
         pp.create_ext_grid(net, bus)
@@ -89,6 +92,19 @@ def _add_trafos(net: Any, rows: list[Row], at: dict[str, int]) -> None:
             name=[row["trafo"] for row in rows],
             index=[_number(row) for row in rows],
         )
+
+
+def _add_passive(net: Any, tables: Tables, at: dict[str, int]) -> None:
+    """An impedance for each pair of buses that the matrix of an element couples; its numbers stand for nothing."""
+    bus = {(row["branch"], row["terminal"]): _find(row, "bus", at) for row in tables.terminal}
+    coupled = dict.fromkeys(
+        (row["branch"], bus.get((row["branch"], row["i"])), bus.get((row["branch"], row["j"])))
+        for row in tables.admittance
+        if row["g_s"] or row["b_s"]
+    )
+    for name, first, second in coupled:  # a terminal that there is not is refused by the power flow, with its row
+        if first is not None and second is not None and first < second:
+            pp.create_impedance(net, first, second, rft_pu=0.01, xft_pu=0.01, sn_mva=1.0, name=name)
 
 
 def _number(row: Row) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cosim.nets.importing.dss.circuit import make_tables
-from cosim.nets.importing.dss.net import make_net
+from cosim.nets.importing.dss.net import find_obstacle, make_net
 from cosim.nets.importing.dss.process import Compiled, compile_script
 from cosim.nets.importing.dss.profiles import make_profiles
 from cosim.nets.importing.dss.script import Script, read_script
@@ -45,11 +45,15 @@ def import_opendss(path: Path) -> Imported:
     series = make_profiles(compiled)
     left_out = (*script.left_out, *list_left_out(compiled), *circuit.left_out, *series.left_out)
     counts = count_elements(script, compiled)
-    net = make_net(circuit.tables, compiled.elements)
-    if net is not None and _says_the_same(net, compiled):
-        notes = (*left_out, *list_simplified(circuit.tables, net))
-        return Imported(net, Model.THREE_PHASE, series.profiles, counts, notes)
-    return Imported(circuit.tables, Model.FOUR_WIRE, series.profiles, counts, left_out)
+    obstacle = find_obstacle(circuit.tables, compiled.elements)
+    if not obstacle:
+        net = make_net(circuit.tables, compiled.elements)
+        if _says_the_same(net, compiled):
+            notes = (*left_out, *list_simplified(circuit.tables, net))
+            return Imported(net, Model.THREE_PHASE, series.profiles, counts, notes)
+        obstacle = "a net in three phases would not have the voltages of OpenDSS"
+    why = f"no net in three phases says the same: {obstacle}"
+    return Imported(circuit.tables, Model.FOUR_WIRE, series.profiles, counts, left_out, notes=(why,))
 
 
 def _says_the_same(net: Any, compiled: Compiled) -> bool:

@@ -200,9 +200,10 @@ def _format_scenario(imported: Imported, housed: Housed, name: str, network: str
 def _prepare_tables(imported: Imported, out: Path) -> Prepared:
     """The folder of tables of a network with four wires."""
     if out.suffix:
+        reasons = "".join(f" ({note})" for note in imported.notes)
         raise ScenarioError(
-            f"{out}: expected a folder for the tables of a network with four wires, got the name of a file; leave out "
-            f"'{out.suffix}'"
+            f"{out}: expected a folder, got the name of a file: the network becomes a folder of tables{reasons}; leave "
+            f"out '{out.suffix}'"
         )
     makers: dict[str, Callable[[Path], Any]] = {
         f"{table}.csv": partial(_write_text, text) for table, text in format_tables(imported.net).items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from cosim.studies.hosting.study import StochasticHosting, find_stochastic_hosti
 from cosim.studies.hosting.tables import make_gain
 
 WITHOUT = "none"
+NOTHING_GAINED = "it changes nothing: every draw hosts what it hosts without"
 KINDS = ("q_v", "p_v", "tap")
 """What may be asked for, several of them at once with + between."""
 KEYS = {
@@ -160,5 +161,8 @@ def compare_stochastic_hosting(
         found |= {name: find_stochastic_hosting(cases[name], besides=times, **options) for name in missing}
         times = np.unique(np.concatenate([answer.intervals["time"] for answer in found.values()]))
     without = found[WITHOUT].draws
+    for name, answer in found.items():
+        if name != WITHOUT and answer.draws["hosted_kw"].equals(without["hosted_kw"]):
+            found[name] = replace(answer, notes=(*answer.notes, NOTHING_GAINED))
     gains = [make_gain(without, answer.draws).assign(control=name) for name, answer in found.items() if name != WITHOUT]
     return ComparedHosting(found, pd.concat(gains, ignore_index=True))

@@ -225,7 +225,10 @@ class _Writer:
         if not np.allclose(z, mutual + (own - mutual) * np.eye(3), rtol=0.0, atol=1e-9 * abs(own)):
             raise self.refuse(element, "one impedance in the positive and negative sequence", "set Z2 to Z1")
         if abs(element.number("frequency") - self.compiled.frequency_hz) > 1e-9:
-            raise self.refuse(element, f"a source of {self.compiled.frequency_hz:g} Hz", "set its frequency so")
+            ours, its = self.compiled.frequency_hz, element.number("frequency")
+            what = f"a source of the circuit's {ours:g} Hz, got one of {its:g} Hz"
+            remedy = f"put 'set defaultbasefrequency={ours:g}' before 'new circuit'"
+            raise self.refuse(element, what, remedy)
         volt = element.number("pu") * element.number("basekv") * 1000.0 / math.sqrt(3.0)
         positive, zero = own - mutual, own + 2.0 * mutual
         for k, node in enumerate(nodes):

@@ -26,21 +26,29 @@ DELTA = {"ab": "a", "bc": "b", "ac": "c"}
 """Phase under which pandapower has the power between two."""
 
 
+def find_obstacle(tables: Tables, elements: tuple[Element, ...]) -> str:
+    """What a net in three phases cannot say of these tables, the first of it; empty where it can say all."""
+    for row in (*(row for row in tables.bus if "n" in row["conductors"]), *tables.earthing):
+        return f"bus {row['bus']} has a neutral conductor"
+    codes = read_linecodes(tables.linecode_matrix)
+    lacking = [name for name, code in codes.items() if _find_sequences(code) is None]
+    for row in tables.line:
+        if row["code"] in lacking:
+            return f"{row['line']} is not transposed, or has capacitance and fewer than three phases"
+    trafos = [element for element in elements if element.kind == "transformer"]
+    for element in trafos:
+        if _find_trafo(element) is None:
+            return f"{element.full} is not of Dyn1 or Dyn11 without magnetising branch (%imag and %noloadloss 0)"
+    others = {row["branch"]: None for row in tables.terminal if row["branch"] not in {each.full for each in trafos}}
+    return f"{next(iter(others))} is a matrix of its own" if others else ""
+
+
 def make_net(tables: Tables, elements: tuple[Element, ...]) -> Any:
-    """Net of tables; None where a net cannot say what they say."""
+    """Net of tables that have no obstacle."""
     codes = read_linecodes(tables.linecode_matrix)
     lines = {name: found for name, code in codes.items() if (found := _find_sequences(code)) is not None}
     given = [element for element in elements if element.kind == "transformer"]
     trafos = [values for element in given if (values := _find_trafo(element)) is not None]
-    passive = {row["branch"] for row in tables.terminal}
-    if (
-        any("n" in row["conductors"] for row in tables.bus)
-        or tables.earthing
-        or len(passive) != len(trafos)
-        or len(trafos) < len(given)
-        or len(lines) < len(codes)
-    ):
-        return None
     net = pp.create_empty_network(f_hz=float(tables.network[0]["frequency_hz"]))
     for row in tables.bus:
         pp.create_bus(net, float(row["vn_kv"]), name=row["bus"])

@@ -493,3 +493,10 @@ def test_the_command_refuses_in_one_message_per_key(tmp_path: Path) -> None:
         ended = CliRunner().invoke(app, command)
         assert ended.exit_code == 2
         assert "market.fee" in ended.output
+
+
+@pytest.mark.parametrize("n_cars", [0, 1])
+def test_dimming_that_dims_nobody_is_a_note(n_cars: int) -> None:
+    changes = {"curtailment": {"rule": "section_14a"}, "horizon": {"hours": 2}, "ev": {"n_cars": n_cars}}
+    notes = str(build_market(Scenario().with_changes(**changes, heat_pump={"n_heat_pumps": 0})).profiles.provenance)
+    assert ("so that nothing is dimmed" in notes) == (n_cars == 0)

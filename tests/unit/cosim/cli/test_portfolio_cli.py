@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cosim.cli.app import app
 from cosim.cli.portfolio import describe
+from cosim.cli.progress import show_feeders
 from cosim.cli.terminal import show_portfolio
 from cosim.portfolio import portfolio as portfolios
 from cosim.portfolio.portfolio import Portfolio
@@ -50,6 +51,7 @@ def test_what_cannot_be_run_is_refused_and_nothing_is_written(
 def make_portfolio(folder: Path, n_failed: int) -> Portfolio:
     run = {**dict.fromkeys(SCHEMA.names), "status": "run", "highest_loading_percent": 55.25}
     rows = [{**run, "feeder": name, "cut_kwh": cut, "curtailed_hours": 3.0} for name, cut in (("a", 1.5), ("b", 9.25))]
+    rows[1]["message"] = "switched off in 3 of 24 intervals"
     failed = [make_failed_row(f"f{k}", f"f{k}.json: expected a net\x1b[31m") for k in range(n_failed)]
     return Portfolio(folder, make_rows_table([*rows, *failed]))
 
@@ -62,10 +64,21 @@ def test_the_outcome_names_worst_and_failed_feeders(tmp_path: Path, capsys: pyte
     printed = capsys.readouterr().out
     assert "2 of 9 feeders run" in printed
     assert "9.2" in printed
+    assert "note: b: switched off in 3 of 24 intervals\n" in printed
     assert "failed: f4: f4.json: expected a net\\x1b[31m" in printed
     assert "f5" not in printed
     assert "and 2 more that failed; the table has their messages" in printed
     assert f"wrote {tmp_path / 'portfolio.parquet'}\n" in printed
+
+
+def test_feeders_and_runs_that_are_kept_are_counted_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_feeders() as listener:
+        for done, total in ((0, 40), *((k, 40) for k in range(1, 41)), (41, 42), (42, 42)):
+            listener(done, total)
+    begin, first, *_, last, half, end = capsys.readouterr().err.splitlines()
+    assert begin.startswith("running 40 feeders; the first ones compile")
+    assert (first, last) == ("portfolio: 4 of 40 feeders", "portfolio: 40 of 40 feeders")
+    assert (half, end) == ("portfolio: 1 of 2 runs kept", "portfolio: 2 of 2 runs kept")
 
 
 def test_rows_that_are_taken_over_are_counted_on_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def delivered(minutes: int = 60, n: int = 4) -> Delivered:
         ('law = "sapin"', "law: expected one of spain, austria, italy, france, got 'sapin'; did you mean 'spain'?"),
         (SPAIN.replace("surplus", "surplu"), "got the unknown key 'surplu_eur_per_kwh'"),
         (SPAIN.replace("0.20", "0.1234567"), "expected a price of whole µEUR/kWh"),
+        (SPAIN.replace("0.20", '"0.20"'), "got the text '0.20'; write it without quotes"),
+        (SPAIN.replace("ann = 0.4", 'ann = "0.4"'), "coefficients.ann: expected a number, got the text '0.4'"),
+        (AUSTRIA.replace("= 50", '= "50"'), "got the text '50'; write it without quotes"),
+        (AUSTRIA.replace('allocation = "static"', ""), "allocation: expected 'static' or 'dynamic', got none"),
+        (f"substations = 1\nsplit = 0.5\n{ITALY.partition('[')[0]}", "split: expected a table of keys, got 0.5 ("),
         (SPAIN.replace("0.20", "inf"), "retail_eur_per_kwh: expected"),
         (f"interval_minutes = 15\n{SPAIN}", "expected 60 for law = 'spain', got 15"),
         (f'coefficients_file = "a.txt"\n{SPAIN}', "expected either coefficients or coefficients_file"),
@@ -71,13 +77,19 @@ def delivered(minutes: int = 60, n: int = 4) -> Delivered:
         (AUSTRIA.replace('"static"', '"dynamic"'), "expected them for allocation = 'static', and for it alone"),
         (ITALY.replace("consumers = 0.5", "consumers = 0.4"), "expected shares that sum to exactly 1, got 0.9"),
         (ITALY.replace('"cleo"', '"ann"'), "expected each member once, got ann more than once"),
-        (FRANCE.replace("by_use", "static"), "expected either coefficients or coefficients_file"),
+        (FRANCE.replace("by_use", "static"), "expected either coefficients or coefficients_file, got neither"),
     ],
 )
 def test_terms_are_read_strictly(text: str, message: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         parse_terms(text, "terms.toml")
     assert message in str(caught.value)
+
+
+def test_the_terms_of_the_how_to_are_read() -> None:
+    page = Path(__file__).parents[4] / "docs" / "how-to" / "community-by-law.md"
+    blocks = re.findall(r"```text\n(law = .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert [parse_terms(block, "terms.toml").law for block in blocks] == ["spain", "austria", "italy", "france"]
 
 
 def test_sums_are_those_of_decimals() -> None:

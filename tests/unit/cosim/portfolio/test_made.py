@@ -50,6 +50,7 @@ def test_named_nets_by_a_word() -> None:
         ),
         (lambda: name_entries(["kerberr"], BASE), "--named: expected a part of the name of a net of pandapower"),
         (lambda: name_entries([""], BASE), "--named: expected a part"),
+        (lambda: name_entries(["zzz"], BASE), "got 'zzz'; names begin with cigre, dickert, .*kerber"),
         (lambda: load_simbench(["rural"], BASE), "--simbench: expected a SimBench code"),
     ],
 )

@@ -156,3 +156,10 @@ def test_earths_and_zero_sequences_that_none_has_are_refused_by_key(key: str, va
 def test_earths_and_zero_sequences_at_the_ends_of_their_range_are_taken(value: float) -> None:
     network = {"model": "four_wire", "star_earth_ohm": value, "zero_sequence": dict.fromkeys(RATIOS, value)}
     assert Scenario().with_changes(network=network).network.star_earth_ohm == value
+
+
+def test_a_default_limit_of_unbalance_is_nobodys_wish_in_changed_scenarios_either() -> None:
+    """Runs write every key of their scenario; continued from it, the limit still is that of the standard."""
+    changed = Scenario().with_changes(horizon={"hours": 2})
+    assert changed.limits.asked()["max_vuf_percent"] is None
+    assert changed.with_changes(limits={"max_vuf_percent": 1.5}).limits.asked()["max_vuf_percent"] == 1.5

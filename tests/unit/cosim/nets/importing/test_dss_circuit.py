@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dss_circuits import FOUR_WIRE, ONE_PHASE, write_circuit
+from dss_circuits import FOUR_WIRE, MATRICES, ONE_PHASE, write_circuit
 
+from cosim.nets.doctor.checks import examine
+from cosim.nets.doctor.subject import read_subject
 from cosim.nets.importing import opendss
 from cosim.nets.importing.opendss import import_opendss
 from grid_models.errors import GridError
+from grid_models.phases.tables import write_tables
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("opendssdirect")
@@ -20,6 +23,10 @@ WRONG = [
     ("load.h2 bus1=2.5", r"bus 2: expected nodes 1, 2, 3 for phases and 4"),
     ("load.h4 bus1=3.2.2", r"load\.h4: expected two different conductors"),
     ("vsource.source z2=(3 9)", r"vsource\.source: expected one impedance in the positive and negative"),
+    (
+        "vsource.source frequency=60",
+        r"source of the circuit's 50 Hz, got one of 60 Hz; put 'set defaultbasefrequency=50'",
+    ),
     ("load.h1 frob=1", r"Master\.dss, line \d+: expected a command that OpenDSS takes"),
 ]
 
@@ -57,3 +64,19 @@ def test_an_import_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(opendss, "make_tables", wrong)
     with pytest.raises(GridError, match=r"bus \w+, conductor \w: expected the voltage of OpenDSS within 1e-06 pu"):
         import_opendss(write_circuit(tmp_path, FOUR_WIRE))
+
+
+MAGNETISED = ONE_PHASE.replace("%r=0.5", "%r=0.5 %imag=0.6")
+"""As most transformers are given: a net in three phases cannot say it."""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [(MAGNETISED, "transformer.t is not of Dyn1"), (MATRICES, "line.l1"), (FOUR_WIRE, "bus lv has a")]
+)
+def test_tables_say_why_they_are_no_net_and_the_doctor_finds_their_transformer(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    imported = import_opendss(write_circuit(tmp_path, text))
+    assert why in imported.notes[0]
+    write_tables(imported.net, tmp_path / "tables")
+    assert not [found for found in examine(read_subject(tmp_path / "tables")).findings if found.check == "island"]

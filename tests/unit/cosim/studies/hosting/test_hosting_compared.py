@@ -10,7 +10,13 @@ from typer.testing import CliRunner
 
 from cosim import Scenario, ScenarioError, find_stochastic_hosting
 from cosim.cli.app import app
-from cosim.studies.hosting.compared import ComparedHosting, compare_stochastic_hosting, read_controls, with_controls
+from cosim.studies.hosting.compared import (
+    NOTHING_GAINED,
+    ComparedHosting,
+    compare_stochastic_hosting,
+    read_controls,
+    with_controls,
+)
 from cosim.studies.hosting.figure import draw_hosting
 from cosim.studies.hosting.intervals import Chosen
 
@@ -65,6 +71,8 @@ def test_without_control_the_draws_are_those_of_a_scenario_without(compared: Com
     assert any("left out: P(V), tap changers that move, envelopes" in note for note in plain.notes)
     for name, found in compared.found.items():
         assert found.draws["hosted_kw"].sum() >= plain.draws["hosted_kw"].sum(), name
+        same = name != "none" and found.draws["hosted_kw"].equals(plain.draws["hosted_kw"])
+        assert (NOTHING_GAINED in found.notes) == same, name
     assert compared.found["p_v"].draws["hosted_kw"].sum() > plain.draws["hosted_kw"].sum()
     assert json.loads(json.dumps(compared.as_dict()))["gains"][0]["control"] == "p_v"
     page = draw_hosting(compared, "street")
@@ -95,6 +103,8 @@ def test_limits_that_are_broken_before_end_the_comparison_too() -> None:
     tight = STREET.with_changes(limits={"min_vm_pu": 0.985}, tap_changer=TAPS)
     found = compare_stochastic_hosting(tight, "tap", draws=20, seed=5, technology="pv", n_intervals=4, judge="all")
     assert found.found["none"].draws["hosted_kw"].sum() == 0.0
+    idle = found.found["tap"].draws["hosted_kw"].sum() == 0.0
+    assert [NOTHING_GAINED in each.notes for each in found.found.values()] == [False, idle]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from typer.testing import CliRunner
@@ -15,6 +16,7 @@ from cosim import Scenario, ScenarioError, StochasticHosting, find_stochastic_ho
 from cosim.case.case import build_case
 from cosim.case.community import sun_shape
 from cosim.cli.app import app
+from cosim.cli.terminal import show_stochastic_hosting
 from cosim.studies.hosting import first as first_violations
 from cosim.studies.hosting.tables import make_percentiles
 from grid_models.powerflow.limits import Limits
@@ -168,3 +170,17 @@ def test_what_cannot_be_asked_for_is_refused_by_name(tmp_path: Path) -> None:
         ended = CliRunner().invoke(app, ["hosting", "phases", *words])
         assert (ended.exit_code, said in ended.stderr) == (2, True), (words, ended.stderr)
         assert ended.stderr.count("gridsettle:") == 1
+
+
+def test_draws_that_break_nothing_are_told_with_what_they_placed(capsys: pytest.CaptureFixture[str]) -> None:
+    ends = {"percent": 5.0, "hosted_kw": np.nan, "low_kw": np.nan, "high_kw": np.nan, "reached_end": True}
+    summary = {"technology": ["pv"], "draws": 20, "judged": "added", "start": "empty", "pv_control": "none"}
+    draws, none = pd.DataFrame({"hosted_kw": [71.0, 112.5]}), pd.DataFrame()
+    found = StochasticHosting(
+        draws, pd.DataFrame([ends]), none, none, none, none, {**summary, "before": {"of": 24}}, ()
+    )
+    show_stochastic_hosting(found, "street", [])
+    said = capsys.readouterr().out
+    assert "no draw breaks a limit with all that it places, 71.0 to 112.5 kW; --per-site" in said
+    assert "- to -" not in said
+    assert "first limit" not in said
