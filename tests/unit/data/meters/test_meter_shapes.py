@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -431,3 +432,28 @@ def test_spreading_keeps_sums_to_the_wh(parts: list[tuple[int, int, int]], width
     assert int(cells.wh.sum()) == (total + Fraction(1, 2)).__floor__()
     for place, wh in enumerate(cells.wh.tolist()):
         assert abs(wh - naive.get(cells.first + place, 0)) <= 1
+
+
+@pytest.mark.parametrize("head", ["1.8.0 [kWh];2.8.0 [kWh]", "A+ kWh;A- kWh", "1-0:1.8.0*255 kWh;1-0:2.8.0*255 kWh"])
+def test_signs_of_a_direction_in_headers(head: str) -> None:
+    text = f"time;{head}\n" + "".join(f"2024-06-01 0{hour}:00;{hour};{9 - hour}\n" for hour in (3, 1, 2))
+    found = read(text, UTC._replace(kind="interval"))
+    assert found.meters == ("m",)
+    assert (energies(found), found.pv_wh[:, 0].tolist()) == ([1000, 2000, 3000], [8000, 7000, 6000])
+
+
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        ("house kWh;PV kWh", "pv_kwh"),
+        ("ann kWh;ann export kWh", "'ann export kWh'"),
+        ("ann kWh;ann A- kWh", "'ann A- kWh'"),
+        ("HT kWh;NT kWh", "tariffs"),
+        ("L1 [kWh];L2 [kWh]", "phases"),
+        ("1.8.1 [kWh];1.8.2 [kWh]", "parts of it"),
+    ],
+)
+def test_columns_that_are_no_meters_are_asked_about(head: str, named: str) -> None:
+    text = f"time;{head}\n" + "".join(f"2024-06-01 0{hour}:00;{hour};{9 - hour}\n" for hour in (3, 1, 2))
+    with pytest.raises(DataError, match=re.escape(named)):
+        read(text, UTC._replace(kind="interval"))
