@@ -391,15 +391,15 @@ def _check_meters(table: Table, names: dict[str, roles.Name]) -> None:
     odd += [column for column, name in whole.items() if name.flow == EXPORT and column not in quantities]
     if odd:
         raise DataError(
-            f"{table.source}, column '{odd[0]}': expected a meter by its name, as '{next(iter(names))}' may be one, got "
-            f"what may be a quantity of one; name columns like 'house.load_kwh' and 'house.pv_kwh', or say "
-            f"{option('leave_out')} '{odd[0]}'"
+            f"{table.source}, column '{odd[0]}': expected a meter by its name, as the others, got what may be a "
+            f"quantity of one; name columns like 'house.load_kwh' and 'house.pv_kwh', or say {option('leave_out')} "
+            f"'{odd[0]}'"
         )
     parts = [column for column, name in whole.items() if name.words <= {*roles.PARTS, *roles.UNITS}]
     if len(parts) > 1:
         raise DataError(
-            f"{table.source}, columns '{parts[0]}' and '{parts[1]}': expected meters, got what may be tariffs or phases "
-            "of one; add them up in one column, or rename them"
+            f"{table.source}, columns '{parts[0]}' and '{parts[1]}': expected meters, got what may be tariffs or "
+            "phases of one; add them up in one column, or rename them"
         )
 
 
@@ -410,7 +410,7 @@ def _split_quantity(column: str) -> tuple[str, str] | None:
 
 
 def _name_meter(column: str, name: roles.Name, a_column_a_meter: bool, known: Known) -> tuple[str, str]:
-    if not a_column_a_meter or (split := _split_quantity(column)) is None and name.is_quantity:
+    if not a_column_a_meter or ((split := _split_quantity(column)) is None and name.is_quantity):
         return "", known.flow or name.flow
     if split:
         return split[0], roles.read_name(split[1]).flow
