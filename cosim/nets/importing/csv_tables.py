@@ -98,6 +98,11 @@ def import_tables(folder: Path) -> Imported:
     participants = tuple(_list_participants(read["participants"], at)) if "participants" in read else ()
     taken = {path.name for path in found.values() if path is not None}
     others = sorted(path.name for path in folder.iterdir() if path.name not in taken)
+    if alike := [name for name in others if name.lower().removesuffix(".csv") in names]:
+        raise DataError(
+            f"{folder / alike[0]}: expected tables in lower case that end with .csv, got what may be one; rename it to "
+            f"{alike[0].lower().removesuffix('.csv')}.csv, or remove it"
+        )
     return finish_import(
         net,
         str(folder),
@@ -112,8 +117,10 @@ def _find_file(folder: Path, name: str) -> Path | None:
     path = folder / f"{name}.csv"
     if path.is_symlink():
         raise DataError(f"{path}: expected a file, got a link, which may lead elsewhere; put the file in its place")
-    if not path.is_file():
+    if not path.exists():
         return None
+    if not path.is_file():
+        raise DataError(f"{path}: expected a file, got a folder or a device; put the table in its place")
     if path.stat().st_size > MOST_BYTES:
         raise DataError(
             f"{path}: expected at most {MOST_BYTES:,} bytes, got {path.stat().st_size:,}; split the network"
@@ -127,6 +134,11 @@ def _read(path: Path, name: str) -> Columns:
     if len(table.frame) > MOST_ROWS:
         raise DataError(f"{path}: expected at most {MOST_ROWS:,} rows, got {len(table.frame):,}; split the network")
     table = table._replace(source=str(path), frame=table.frame.rename(columns=lambda each: str(each).strip().lower()))
+    columns = table.frame.columns
+    if columns.has_duplicates:
+        raise DataError(
+            f"{path}: expected each column once, got '{columns[columns.duplicated()][0]}' again; remove one"
+        )
     if name == "participants":
         table.check_columns(PARTICIPANTS, ())
         return _with_texts(table, PARTICIPANTS, {})
