@@ -53,6 +53,13 @@ CHECKS = (
         "leave one in service, unless the network is fed from several sides",
     ),
     Check(
+        "source_voltage",
+        supply.find_source_voltages,
+        WARNING,
+        "every voltage of the network follows from it; it may be in kV, or of another level",
+        "correct vm_pu, in pu of the bus's vn_kv",
+    ),
+    Check(
         "open_switch",
         supply.find_open_switches,
         ERROR,

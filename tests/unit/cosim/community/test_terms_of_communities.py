@@ -64,6 +64,7 @@ def delivered(minutes: int = 60, n: int = 4) -> Delivered:
         (SPAIN.replace("surplus", "surplu"), "got the unknown key 'surplu_eur_per_kwh'"),
         (SPAIN.replace("0.20", "0.1234567"), "expected a price of whole µEUR/kWh"),
         (SPAIN.replace("0.20", "inf"), "retail_eur_per_kwh: expected"),
+        (f'community = "a\\u001b[2J"\n{SPAIN}', "expected printable characters"),
         (f"interval_minutes = 15\n{SPAIN}", "expected 60 for law = 'spain', got 15"),
         (f'coefficients_file = "a.txt"\n{SPAIN}', "expected either coefficients or coefficients_file"),
         (AUSTRIA.replace("communities.sun", "communities.outside"), "expected another name than 'outside'"),

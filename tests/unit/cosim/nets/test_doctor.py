@@ -113,6 +113,7 @@ def far_level(net: Any) -> None:
 FAULTS: dict[str, tuple[Callable[[Any], None], str, str, int | None, str]] = {
     "no grid": (put("ext_grid", 0, in_service=False), "no_source", "net", None, "none of them in service"),
     "two grids": (second_grid, "several_sources", "ext_grid", 1, "+0 pu from the first"),
+    "source": (put("ext_grid", 0, vm_pu=0.4), "source_voltage", "ext_grid", 0, "holds 0.4 pu"),
     "island": (no_supply, "island", "bus", 5, "2 buses with 2 elements"),
     "open switch": (open_switch, "open_switch", "switch", 0, "from bus 4 on"),
     "dead end": (dead_end, "dead_end", "bus", 7, "1 bus without supply"),
