@@ -46,6 +46,7 @@ from data.series import Integers
 MISSING = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None", "-", "--")
 MONEY = {*["eur", "price", "preis", "precio", "prix", "prezzo", "cost", "kosten", "coste", "cout", "tarifa"]}
 LARGEST_COLUMNS = 5_000
+LONGEST_LINE = 1_000_000
 COUNTER_ROWS, COUNTER_FALLS = 8, 0.01
 """Energies that hardly ever fall over so many rows may be a counter."""
 DURATION = re.compile(r"PT(?:(\d{1,4})H)?(?:(\d{1,4})M)?(?:(\d{1,5})S)?$")
@@ -142,11 +143,14 @@ def parse_rows(text: str, source: str, stem: str, told: Told, known: Known | Non
 
 
 def check_width(text: str, source: str) -> None:
-    """Raise DataError if the first row has very many cells, before anything is made of them."""
+    """Raise DataError if the first row has very many cells, or another very many characters, before anything is made of it."""
     end = text.find("\n", 0, 1_000_000)
     first = text[: end if end >= 0 else 1_000_000]
     if max(first.count(mark) for mark in ",;\t|") >= LARGEST_COLUMNS or len(first) >= 1_000_000:
         raise DataError(f"{source}, row 1: expected at most {LARGEST_COLUMNS:,} columns, got more; split the file")
+    for at in range(0, len(text) - LONGEST_LINE, LONGEST_LINE):
+        if text.find("\n", at, at + LONGEST_LINE) < 0:
+            raise DataError(f"{source}: expected rows of at most {LONGEST_LINE:,} characters, got a longer one")
 
 
 def find_roles(table: Table, told: Told) -> Roles:

@@ -457,3 +457,20 @@ def test_columns_that_are_no_meters_are_asked_about(head: str, named: str) -> No
     text = f"time;{head}\n" + "".join(f"2024-06-01 0{hour}:00;{hour};{9 - hour}\n" for hour in (3, 1, 2))
     with pytest.raises(DataError, match=re.escape(named)):
         read(text, UTC._replace(kind="interval"))
+
+
+def test_streams_of_nem12_are_never_one_because_they_are_equal() -> None:
+    streams = "".join(
+        f"200,NMI1,E1E2,{name},{name},N1,M1,kWh,30,\n300,20240601,{','.join(['0.5'] * 48)},A,,,20240602000000,\n"
+        for name in ("E1", "E2")
+    )
+    text = f"100,NEM12,202406020000,A,B\n{streams}900\n"
+    with pytest.raises(DataError, match="expected one stream of each direction, got E1, E2"):
+        read(text)
+    assert energies(read(text, Told(duplicates="sum"))) == [1000] * 48
+
+
+def test_a_row_without_an_end_is_refused_before_it_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.meters.layouts.table.LONGEST_LINE", 50)
+    with pytest.raises(DataError, match="expected rows of at most 50 characters"):
+        read(f"time;kWh\n{';' * 200}\n", UTC)
