@@ -143,7 +143,7 @@ def parse_rows(text: str, source: str, stem: str, told: Told, known: Known | Non
 
 
 def check_width(text: str, source: str) -> None:
-    """Raise DataError if the first row has very many cells, or another very many characters, before anything is made of it."""
+    """Raise DataError if the first row has very many cells, or any very many characters, before anything is made."""
     end = text.find("\n", 0, 1_000_000)
     first = text[: end if end >= 0 else 1_000_000]
     if max(first.count(mark) for mark in ",;\t|") >= LARGEST_COLUMNS or len(first) >= 1_000_000:
