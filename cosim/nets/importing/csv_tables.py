@@ -15,6 +15,7 @@ import numpy as np
 import pandapower as pp
 
 from cosim.nets.importing.checked import finish_import
+from cosim.nets.importing.houses import is_name
 from cosim.nets.importing.imported import Imported, LeftOut
 from data.columns import Numbers, Table
 from data.errors import DataError
@@ -317,5 +318,9 @@ def _list_participants(rows: Columns, at: dict[str, int]) -> Iterator[tuple[str,
     for row, name in enumerate(rows.texts["participant"]):
         if not name or name in seen:
             raise rows.refuse(row, "participant", "a name that no other participant has", "rename it")
+        if not is_name(name):
+            raise rows.refuse(
+                row, "participant", "a printable name of no party, that no spreadsheet takes for a formula", "rename it"
+            )
         seen.add(name)
         yield name, _find_bus(rows, row, "bus", at)

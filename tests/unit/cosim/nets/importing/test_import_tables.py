@@ -85,6 +85,7 @@ def test_semicolons_and_decimal_commas_make_the_network(sheet: Path) -> None:
             "sub,bar,250,20,0.4,4,1,0.5,0.2,1\n",
             "expected no tap position without a std_type",
         ),
+        ("participants", "participant,bus\n=1+1,h1\n", "that no spreadsheet takes for a formula, got '=1+1'"),
         ("participants", "participant,bus\nann,h1\nann,h2\n", "expected a name that no other participant has"),
     ],
 )
