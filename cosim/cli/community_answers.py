@@ -39,8 +39,9 @@ def format_eur(amount_neur: int | Fraction) -> str:
 
 def tell_settlement(summary: Mapping[str, Any], out: Path) -> None:
     """Print energies of each part and balances of each party."""
+    community = make_printable(summary["community"])
     typer.echo(
-        f"{summary['community']} by {LAWS[summary['law']]}: {summary['n_members']:,} members, "
+        f"{community} by {LAWS[summary['law']]}: {summary['n_members']:,} members, "
         f"{summary['n_periods']:,} periods of {summary['period_minutes']} minutes"
     )
     if summary["houses_outside"]:

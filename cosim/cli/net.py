@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cosim.cli import progress, terminal
-from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, make_printable
+from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail, make_printable
 from cosim.cli.net_import import import_net
 from cosim.nets import judges, opendss, solution
 from cosim.nets import solve as solving
@@ -68,6 +68,8 @@ def export(
 ) -> None:
     """Write a network as given as a script of OpenDSS: a file in three phases, a folder of tables with four wires."""
     with progress.tell_compiling(), bad_input_ends():
+        if network.resolve() in (to.resolve(), to.resolve().parent):
+            fail(f"--opendss: expected a place that is not read, got {make_printable(str(to))}; name another")
         chosen = solving.choose_model("four_wire" if network.is_dir() else "three_phase", network)
         directory.write_whole(to, opendss.format_opendss(solving.read_network(network, chosen), chosen))
         terminal.show_written([to])

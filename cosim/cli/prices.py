@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cosim.cli import progress, terminal
-from cosim.cli.errors import bad_input_ends
+from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import ScenarioName, SummaryAsJson
 from cosim.prices import local_prices
 from cosim.report.figures import local_prices as map_of_prices
@@ -45,6 +45,8 @@ def prices(
         for file, option in ((out, "--out"), (limits_out, "--limits")):
             if file is not None:
                 folders.make_folder(envelope_files.check_ending(file, option).parent)
+        if out is not None and limits_out is not None and out.resolve() == limits_out.resolve():
+            fail(f"--limits: expected another file than --out, got {limits_out}; rename one")
         if figure is not None:
             folders.make_folder(envelope_files.check_html(figure).parent)
         found = local_prices.find_local_prices(

@@ -43,10 +43,16 @@ def _check_digits(share: Decimal) -> Decimal:
     return share
 
 
+def _check_printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError(f"expected printable characters, got {name!r}; rename it")
+    return name
+
+
 Number = Annotated[Decimal, BeforeValidator(_check_number)]
 Price = Annotated[Number, Field(ge=0, le=10, allow_inf_nan=False), AfterValidator(_check_price)]
 Share = Annotated[Number, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_check_digits)]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_printable)]
 Shares = Annotated[dict[Name, Share], Field(min_length=1)]
 Percent = Annotated[int, BeforeValidator(_check_number), Field(ge=1, le=100)]
 Percents = Annotated[dict[Name, Percent], Field(min_length=1)]

@@ -12,10 +12,13 @@ from cosim.case.case import Case, MarketCase, rate_devices
 from cosim.case.given import GivenInputs, GivenRow, check_row
 from cosim.delivery.setpoints import mean_kw
 from cosim.errors import ScenarioError
+from grid_models.errors import shorten
 from market.storage import Wh
 
 _NONE: Mapping[str, int] = MappingProxyType({})
 LARGEST_LIMIT = 2**31 - 1
+LARGEST_ENERGY = 2**62
+"""What an array of whole numbers holds; what a profile may have is checked behind it."""
 
 
 class IntervalInputs(NamedTuple):
@@ -68,6 +71,8 @@ def spread(case: MarketCase, t: int, what: str, values: Mapping[str, int], usual
         return usual
     row = usual.copy()
     for name, value in values.items():
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not abs(value) <= LARGEST_ENERGY:
+            raise ScenarioError(f"interval {t}, {what} of {name}: expected whole Wh, got {shorten(repr(value))}")
         row[find_house(case, t, what, name)] = value
     return row
 

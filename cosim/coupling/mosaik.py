@@ -25,6 +25,8 @@ from market.errors import MarketError
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.checkpoint import checkpoint_path
 
+SHORTEST_S = 1e-6
+"""Least unit of mosaik's time."""
 BAD_INPUT = (ScenarioError, DataError, GridError, MarketError)
 
 
@@ -75,7 +77,7 @@ class Simulator(mosaik_api_v3.Simulator):  # type: ignore[misc, unused-ignore]
         self._market: SteppedMarket | None = None
         self._last: SteppedInterval | ClearedInterval | None = None
         self._houses: dict[str, str] = {}
-        self._plugged: dict[tuple[str, str], str] = {}
+        self._plugged: dict[tuple[str, str], names.Plugged] = {}
         self._answers: dict[str, str] = {}
         self._out_of_service: set[str] = set()
         self._place_of_bus: dict[int, int] = {}
@@ -97,7 +99,12 @@ class Simulator(mosaik_api_v3.Simulator):  # type: ignore[misc, unused-ignore]
         """
         if unknown:
             raise ScenarioError(f"{sid}: expected time_resolution and durable, got {', '.join(unknown)}")
-        self._sid, self._resolution, self._durable = sid, float(time_resolution), durable
+        self._sid, self._durable = sid, durable
+        self._resolution = names.read_number(time_resolution, f"{sid}, time_resolution")
+        if not self._resolution >= SHORTEST_S:
+            raise ScenarioError(
+                f"{sid}, time_resolution: expected seconds of at least {SHORTEST_S:g}, got {self._resolution:g}"
+            )
         return self.meta
 
     def create(self, num: int, model: str, **model_params: Any) -> Any:
@@ -105,7 +112,10 @@ class Simulator(mosaik_api_v3.Simulator):  # type: ignore[misc, unused-ignore]
         if num != 1 or self._run is not None or self._market is not None:
             raise ScenarioError(f"{model}: expected one entity of one simulator, got more; start another simulator")
         scenario = load_scenario(str(model_params.get("scenario", "default")))
-        scenario = scenario.with_changes(**(model_params.get("changes") or {}))
+        changes = model_params.get("changes") or {}
+        if not isinstance(changes, Mapping):
+            raise ScenarioError(f"{model}, changes: expected sections of a scenario, got {changes!r}")
+        scenario = scenario.with_changes(**changes)
         if model == MARKET:
             self._market = SteppedMarket(scenario)
             children = self._list_houses("Trader", self._market.case.profiles.participants)
@@ -143,7 +153,7 @@ class Simulator(mosaik_api_v3.Simulator):  # type: ignore[misc, unused-ignore]
     def _find_step(self) -> None:
         """Length of an interval in units of mosaik's time."""
         step = self._minutes * 60 / self._resolution
-        if step != int(step):
+        if step != int(step) or step < 1:
             raise ScenarioError(
                 f"time_resolution: expected a part of the {self._minutes} minutes of an interval, got "
                 f"{self._resolution} s"
@@ -188,8 +198,8 @@ class Simulator(mosaik_api_v3.Simulator):  # type: ignore[misc, unused-ignore]
     def _take_events(self, inputs: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
         """Outages and devices, from the next interval on; what is so already is no event."""
         for eid, values in inputs.items():
-            for value in values.get(names.OUTAGE, {}).values():
-                self._switch(eid, names.read_switch(value, f"{eid}, outage"))
+            if sources := values.get(names.OUTAGE, {}):
+                self._switch(eid, names.read_switches(sources.values(), f"{eid}, outage"))
             for value in values.get(names.PLUG, {}).values():
                 self._plug(eid, names.read_plug(value, f"{eid}, plug"))
 
@@ -206,10 +216,14 @@ class Simulator(mosaik_api_v3.Simulator):  # type: ignore[misc, unused-ignore]
         (self._out_of_service.add if opens else self._out_of_service.discard)(eid)
 
     def _plug(self, eid: str, device: names.Plugged) -> None:
-        if self._run is None or (eid, device.name) in self._plugged:
+        if self._run is None:
+            return
+        if (known := self._plugged.setdefault((eid, device.name), device)) is not device:
+            if known != device:
+                raise ScenarioError(f"{eid}, plug: expected another name for another device than '{device.name}'")
             return
         answer = self._run.plug(self._houses[eid], device.kind, device.power_w, device.energy_wh)
-        self._plugged[eid, device.name] = self._answers[eid] = answer or "ok"
+        self._answers[eid] = answer or "ok"
 
     def get_data(self, outputs: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
         """Values of the interval that was run last; none before the first."""

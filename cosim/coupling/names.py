@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Complex, Real
 from typing import Any, NamedTuple
 
 from cosim.coupling.inputs import IntervalInputs
 from cosim.errors import ScenarioError
+from grid_models.errors import shorten
 
 P_LOAD, Q_LOAD, P_GEN = "P_load[MW]", "Q_load[MVar]", "P_gen[MW]"
 LIMIT_PRICE, UTILITY_PRICE = "limit_price[EUR/kWh]", "utility_price[EUR/kWh]"
@@ -24,6 +26,8 @@ OF_PHASES = ("Vm_a[pu]", "Vm_b[pu]", "Vm_c[pu]")
 HOUSE_INPUTS = (P_LOAD, Q_LOAD, P_GEN, LIMIT_PRICE)
 """What a house takes: powers of several sources are added, of limit prices there is one."""
 UEUR_PER_EUR = 1_000_000
+LARGEST = 1e9
+"""Of any number that is given, in MW, kW, kWh or EUR/kWh: what is larger is not of a community."""
 
 
 class Plugged(NamedTuple):
@@ -41,13 +45,19 @@ def read_number(value: Any, where: str) -> float:
     Raises
     ------
     ScenarioError
-        If it is none.
+        If it is none, or beyond any that a community has.
     """
-    if isinstance(value, bool) or (not isinstance(value, (int, float)) and not hasattr(value, "__float__")):
-        raise ScenarioError(f"{where}: expected a number, got {value!r}")
-    number = float(value)
+    is_complex = isinstance(value, Complex) and not isinstance(value, Real)
+    if isinstance(value, bool) or is_complex or bool(getattr(value, "shape", ())) or not hasattr(value, "__float__"):
+        raise ScenarioError(f"{where}: expected a number, got {shorten(repr(value))}")
+    try:
+        number = float(value)
+    except (OverflowError, ValueError, TypeError):
+        number = math.inf
     if not math.isfinite(number):
-        raise ScenarioError(f"{where}: expected a finite number, got {number}")
+        raise ScenarioError(f"{where}: expected a finite number, got {shorten(repr(value))}")
+    if abs(number) > LARGEST:
+        raise ScenarioError(f"{where}: expected a number of at most {LARGEST:g}, got {number:g}")
     return number
 
 
@@ -148,6 +158,20 @@ def read_switch(value: Any, where: str) -> bool:
     ScenarioError
         If it is neither true nor false.
     """
-    if not isinstance(value, bool) and value not in (0, 1):
-        raise ScenarioError(f"{where}: expected true or false, got {value!r}")
+    if getattr(value, "shape", ()) or value not in (0, 1):
+        raise ScenarioError(f"{where}: expected true or false, got {shorten(repr(value))}")
     return bool(value)
+
+
+def read_switches(values: Iterable[Any], where: str) -> bool:
+    """Whether something is out of service, as all sources say.
+
+    Raises
+    ------
+    ScenarioError
+        If a value is neither true nor false, or they contradict one another: none of them is chosen in silence.
+    """
+    said = {read_switch(value, where) for value in values}
+    if len(said) != 1:
+        raise ScenarioError(f"{where}: expected sources that say the same, got true and false; connect one")
+    return said.pop()

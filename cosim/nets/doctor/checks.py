@@ -53,6 +53,13 @@ CHECKS = (
         "leave one in service, unless the network is fed from several sides",
     ),
     Check(
+        "source_voltage",
+        supply.find_source_voltages,
+        WARNING,
+        "every voltage of the network follows from it; it may be in kV, or of another level",
+        "correct vm_pu, in pu of the bus's vn_kv",
+    ),
+    Check(
         "open_switch",
         supply.find_open_switches,
         ERROR,
@@ -244,7 +251,14 @@ NO_SOLUTION = Check(
     "where no power flow is solved, nothing is judged and nothing settles",
     "look at the power and the lines on the way to this bus; the network cannot carry what is on it",
 )
-"""Made where all others found no error: an error explains more than a power flow that fails."""
+FAR_STATE = Check(
+    "far_state",
+    solving.find_far_states,
+    WARNING,
+    "a run with such powers curtails or sheds in every interval; they may be in another unit, or all of a year's peak",
+    "look at the powers on the way there, in MW and Mvar, at the impedances and at the rating",
+)
+"""Both are made where all others found no error: an error explains more than a power flow that fails."""
 
 
 def examine(subject: Subject) -> Diagnosis:
@@ -254,11 +268,11 @@ def examine(subject: Subject) -> Diagnosis:
         power_flow = "not tried, since there are errors"
     else:
         unsolved = [_tell(subject, NO_SOLUTION, found) for found in NO_SOLUTION.find(subject)]
-        findings += unsolved
+        findings += unsolved or [_tell(subject, FAR_STATE, found) for found in FAR_STATE.find(subject)]
         power_flow = "no solution" if unsolved else "solved"
     order = list(Severity)
     findings.sort(key=lambda finding: order.index(finding.severity))
-    return Diagnosis(tuple(findings), power_flow, len(CHECKS) + 1)
+    return Diagnosis(tuple(findings), power_flow, len(CHECKS) + 2)
 
 
 def _tell(subject: Subject, check: Check, found: Found) -> Finding:

@@ -18,6 +18,9 @@ from grid_models.feeder.elements import REPLACED
 from grid_models.phases.tables import Row
 from grid_models.phases.zero_sequence import GROUPS, LINE_COLUMNS, SOURCE_COLUMNS, TRAFO_COLUMNS
 
+FAR_PU = (0.8, 1.2)
+FAR_PERCENT = 200.0
+"""Beyond what any network is run at; powers in another unit are often the reason."""
 HALVINGS = 7
 """Steps of the search for the power at which there still is a solution: to within 1 % of all power."""
 
@@ -53,6 +56,33 @@ def find_no_solution(subject: Subject) -> Iterator[Found]:
     yield Found(table, index, what, round(100.0 * last.share, 1), "% of power")
 
 
+def find_far_states(subject: Subject) -> Iterator[Found]:
+    """The voltage furthest from its level and the highest loading of a solution, where no network is run so."""
+    solved = _solve(subject, 1.0)
+    vm_pu = {bus: value for (bus, _), value in _list_voltages(solved).items() if not FAR_PU[0] <= value <= FAR_PU[1]}
+    if vm_pu:
+        bus, value = max(vm_pu.items(), key=lambda item: abs(item[1] - 1.0))
+        what = f"{value:.3f} pu with the powers as given, outside {FAR_PU[0]:g} to {FAR_PU[1]:g} pu"
+        yield Found(*_find_bus(subject, bus), what, round(value, 4), "pu")
+    loading = {
+        place: 100.0 * abs(current) / solved.rated_a[place]
+        for place, current in solved.current_a.items()
+        if np.isfinite(current) and 0.0 < solved.rated_a.get(place, np.inf) < np.inf
+    }
+    place = max(loading, key=loading.__getitem__, default=None)
+    if place is not None and loading[place] > FAR_PERCENT:
+        table, _, number = place[0].partition(" ")
+        known = subject.tables is None and number.isdecimal()
+        what = f"{place[0]} is loaded to {loading[place]:.0f} % with the powers as given"
+        yield Found(table if known else NET, int(number) if known else None, what, round(loading[place], 1), "%")
+
+
+def _list_voltages(solved: NetSolution) -> dict[tuple[str, str], float]:
+    """Voltage of each phase that has one, pu."""
+    vm_pu = {place: float(abs(v) / solved.base_v[place]) for place, v in solved.v.items() if place[1] in "abc"}
+    return {place: value for place, value in vm_pu.items() if np.isfinite(value)}
+
+
 def _solve(subject: Subject, share: float) -> NetSolution:
     """Solution with a share of all power; a folder's is solved with its four wires."""
     if subject.tables is not None:
@@ -77,9 +107,7 @@ def _find_last_solved(subject: Subject) -> LastSolved | None:
         middle = (low + high) / 2.0
         found = _solve(subject, middle)
         low, high, solved = (middle, high, found) if found.converged else (low, middle, solved)
-    vm_pu = {place: abs(v) / solved.base_v[place] for place, v in solved.v.items() if place[1] in "abc"}
-    known = {place: value for place, value in vm_pu.items() if np.isfinite(value)}
-    (bus, _), least = min(known.items(), key=lambda item: item[1])
+    (bus, _), least = min(_list_voltages(solved).items(), key=lambda item: item[1])
     return LastSolved(low, bus, least)
 
 

@@ -13,6 +13,8 @@ from grid_models.feeder.elements import REPLACED
 from grid_models.feeder.references import ENDS, SWITCHED
 from grid_models.feeder.topology import NONE, Supply
 
+SOURCE_PU = (0.85, 1.15)
+"""Voltages at which networks are run: 10 % and what a tap changer may add."""
 LIVE = (*REPLACED, "shunt", "ward", "xward")
 """Tables of what draws or feeds power at one bus."""
 
@@ -36,6 +38,15 @@ def list_sources(subject: Subject) -> Iterator[Found]:
             f"{apart:+.4g} pu from the first"
         )
         yield Found("ext_grid", int(label), what, float(len(grids)), "external grids")
+
+
+def find_source_voltages(subject: Subject) -> Iterator[Found]:
+    """External grids and generators that hold a voltage that no network is run at."""
+    for table in ("ext_grid", "gen"):
+        for label, vm_pu in subject.select(table)["vm_pu"].items() if len(subject.net[table]) else ():
+            if np.isfinite(vm_pu) and vm_pu > 0.0 and not SOURCE_PU[0] <= vm_pu <= SOURCE_PU[1]:
+                what = f"holds {vm_pu:g} pu, outside {SOURCE_PU[0]:g} to {SOURCE_PU[1]:g} pu"
+                yield Found(table, int(label), what, float(vm_pu), "pu")
 
 
 class DarkPart(NamedTuple):

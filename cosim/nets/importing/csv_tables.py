@@ -15,6 +15,7 @@ import numpy as np
 import pandapower as pp
 
 from cosim.nets.importing.checked import finish_import
+from cosim.nets.importing.houses import is_name
 from cosim.nets.importing.imported import Imported, LeftOut
 from data.columns import Numbers, Table
 from data.errors import DataError
@@ -98,6 +99,11 @@ def import_tables(folder: Path) -> Imported:
     participants = tuple(_list_participants(read["participants"], at)) if "participants" in read else ()
     taken = {path.name for path in found.values() if path is not None}
     others = sorted(path.name for path in folder.iterdir() if path.name not in taken)
+    if alike := [name for name in others if name.lower().removesuffix(".csv") in names]:
+        raise DataError(
+            f"{folder / alike[0]}: expected tables in lower case that end with .csv, got what may be one; rename it to "
+            f"{alike[0].lower().removesuffix('.csv')}.csv, or remove it"
+        )
     return finish_import(
         net,
         str(folder),
@@ -112,8 +118,10 @@ def _find_file(folder: Path, name: str) -> Path | None:
     path = folder / f"{name}.csv"
     if path.is_symlink():
         raise DataError(f"{path}: expected a file, got a link, which may lead elsewhere; put the file in its place")
-    if not path.is_file():
+    if not path.exists():
         return None
+    if not path.is_file():
+        raise DataError(f"{path}: expected a file, got a folder or a device; put the table in its place")
     if path.stat().st_size > MOST_BYTES:
         raise DataError(
             f"{path}: expected at most {MOST_BYTES:,} bytes, got {path.stat().st_size:,}; split the network"
@@ -127,6 +135,11 @@ def _read(path: Path, name: str) -> Columns:
     if len(table.frame) > MOST_ROWS:
         raise DataError(f"{path}: expected at most {MOST_ROWS:,} rows, got {len(table.frame):,}; split the network")
     table = table._replace(source=str(path), frame=table.frame.rename(columns=lambda each: str(each).strip().lower()))
+    columns = table.frame.columns
+    if columns.has_duplicates:
+        raise DataError(
+            f"{path}: expected each column once, got '{columns[columns.duplicated()][0]}' again; remove one"
+        )
     if name == "participants":
         table.check_columns(PARTICIPANTS, ())
         return _with_texts(table, PARTICIPANTS, {})
@@ -305,5 +318,9 @@ def _list_participants(rows: Columns, at: dict[str, int]) -> Iterator[tuple[str,
     for row, name in enumerate(rows.texts["participant"]):
         if not name or name in seen:
             raise rows.refuse(row, "participant", "a name that no other participant has", "rename it")
+        if not is_name(name):
+            raise rows.refuse(
+                row, "participant", "a printable name of no party, that no spreadsheet takes for a formula", "rename it"
+            )
         seen.add(name)
         yield name, _find_bus(rows, row, "bus", at)

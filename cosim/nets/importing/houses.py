@@ -13,6 +13,7 @@ from cosim.errors import ScenarioError
 from cosim.nets.importing.imported import Imported
 from cosim.nets.importing.simbench import PRICE_EUR_PER_KWH
 from cosim.nets.models import Model
+from cosim.results.csv_text import mark_text
 from data.prices import make_constant_price
 from data.profiles import RESERVED_NAMES, Profiles
 from grid_models.feeder.elements import REPLACED
@@ -165,7 +166,7 @@ def _list_kept(net: Any) -> dict[str, list[int]]:
 def _share_draws(imported: Imported, draws: dict[tuple[int, str], list[complex]]) -> Housed:
     """Participants with constant profiles: what the elements at their bus and phase draw and feed, shared evenly."""
     net, named = imported.net, _group(imported.participants)
-    names = _name_buses(net)
+    names = _name_buses(net, frozenset(name for name, _ in imported.participants))
     houses, rows, beside = [], [], []
     for (bus, phase), powers in draws.items():
         several = sum(1 for other, _ in draws if other == bus) > 1
@@ -215,12 +216,34 @@ def _share(total: int, n: int) -> list[int]:
     return [whole + (k < rest) for k in range(n)]
 
 
-def _name_buses(net: Any) -> dict[int, str]:
-    """A name for the participant at each bus: the bus's own where no other has it, else `bus` and its index."""
+def is_name(name: str) -> bool:
+    """Whether a participant may be called so in every file that is written: printable, no party, and no formula.
+
+    Examples
+    --------
+    >>> [is_name(name) for name in ("ann", "", " ann", "grid", "=1+1")]
+    [True, False, False, False, False]
+    """
+    return (
+        bool(name)
+        and name.isprintable()
+        and name == name.strip()
+        and name not in RESERVED_NAMES
+        and mark_text(name) == name
+    )
+
+
+def _name_buses(net: Any, taken: frozenset[str]) -> dict[int, str]:
+    """A name for the participant at each bus: the bus's own where nothing else has it, else `bus` and its index."""
     names = net.bus["name"].astype(str)
     once = ~names.duplicated(keep=False) & net.bus["name"].notna()
-    good = [bool(name) and name.isprintable() and name == name.strip() and name not in RESERVED_NAMES for name in names]
-    return {
-        int(bus): name if fits and unique else f"bus {bus}"
-        for bus, name, fits, unique in zip(net.bus.index, names, good, once, strict=True)
-    }
+    own = once & ~names.isin(taken) & names.map(is_name)
+    used = {*taken, *names[own]}
+    found: dict[int, str] = {}
+    for bus, name in names.items():
+        called = name if own[bus] else f"bus {bus}"
+        while not own[bus] and called in used:
+            called += "_"
+        used.add(called)
+        found[int(bus)] = called
+    return found

@@ -34,6 +34,10 @@ WHAT_ELSE = {
 F_HZ = 50.0
 
 _ASSIGNED = re.compile(r"mpc\.(\w+)\s*=\s*(.*)", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\n|\r")
+"""As MATLAB has it: what else ends a line elsewhere goes on with a comment there."""
+_BLOCK_COMMENT = re.compile(r"\s*[%#][{}]\s*")
+LARGEST_BUS = 2**31
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:Inf|inf)|NaN")
 
 
@@ -155,8 +159,15 @@ def parse_case(text: str, where: str) -> Case:
     """
     fields: dict[str, Any] = {}
     others: list[str] = []
+    n_functions = 0
+    for number, line in enumerate(_LINE_END.split(text), 1):
+        if _BLOCK_COMMENT.fullmatch(line):
+            raise GridError(f"{where}, line {number}: expected no comment over several lines, got one; remove it")
     for statement in _split(text):
         place = f"{where}, line {statement.line}"
+        n_functions += statement.text.startswith("function")
+        if n_functions > 1:
+            raise GridError(f"{place}: expected one function, got a second one; remove it")
         if statement.text.startswith("function") or statement.text == "end":
             continue
         found = _ASSIGNED.fullmatch(statement.text)
@@ -196,7 +207,7 @@ def _split(text: str) -> Iterator[Statement]:
     """Statements of a file without comments; line ends within brackets separate rows."""
     held: list[str] = []
     depth, begin = 0, 1
-    for number, full in enumerate(text.splitlines(), 1):
+    for number, full in enumerate(_LINE_END.split(text), 1):
         line = _without_comment(full)
         if not held and not line.strip():
             continue
@@ -268,13 +279,33 @@ def _check_case(fields: dict[str, Any], others: tuple[str, ...], where: str) -> 
         if not np.isfinite(matrix[name][:, : min(least, 9)][:, _used(name)]).all():
             raise GridError(f"{where}, mpc.{name}: expected finite numbers where a power flow reads, got others")
     known = matrix["bus"][:, 0]
-    if len(set(known.tolist())) < len(known) or (known != np.round(known)).any() or (known < 1).any():
-        raise GridError(f"{where}, mpc.bus: expected different whole numbers of buses from 1, got others")
+    if (
+        len(set(known.tolist())) < len(known)
+        or (known != np.round(known)).any()
+        or not ((known >= 1) & (known < LARGEST_BUS)).all()
+    ):
+        raise GridError(
+            f"{where}, mpc.bus: expected different whole numbers of buses from 1 to {LARGEST_BUS - 1}, got others"
+        )
     for name, columns in (("gen", [0]), ("branch", [0, 1])):
         lost = np.setdiff1d(matrix[name][:, columns], known)
         if lost.size:
             raise GridError(f"{where}, mpc.{name}: expected numbers of buses in mpc.bus, got {lost[0]:g}; correct it")
+    _check_setpoints(matrix, where)
     return Case(float(base[0, 0]), matrix, others)
+
+
+def _check_setpoints(matrix: dict[str, Floats], where: str) -> None:
+    """Raise `GridError` where generators in service hold one bus at several voltages: which counts is not said."""
+    held = {float(number) for number, kind in matrix["bus"][:, :2] if kind in (2, 3)}
+    setpoint: dict[float, float] = {}
+    for row in matrix["gen"][matrix["gen"][:, 7] > 0]:
+        number, vm_pu = float(row[0]), float(row[5])
+        if number in held and setpoint.setdefault(number, vm_pu) != vm_pu:
+            raise GridError(
+                f"{where}, mpc.gen: expected one voltage of all generators at bus {number:g}, got "
+                f"{setpoint[number]:g} and {vm_pu:g}; write one"
+            )
 
 
 def _used(name: str) -> list[int]:

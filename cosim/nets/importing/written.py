@@ -110,6 +110,8 @@ def prepare_files(imported: Imported, out: Path, name: str) -> Prepared:
     """
     if imported.model is Model.FOUR_WIRE:
         return _prepare_tables(imported, out)
+    if not out.name.isprintable():
+        raise ScenarioError(f"{str(out)!r}: expected printable characters in the name of a file; rename it")
     if out.suffix.lower() != ".json":
         raise ScenarioError(f"{out}: expected the name of a JSON file to write, such as feeder.json, got another")
     net, housed = imported.net, find_houses(imported)
@@ -182,19 +184,24 @@ def _format_scenario(imported: Imported, housed: Housed, name: str, network: str
     return _TEMPLATE.format(
         title=name,
         scenario=SCENARIO,
-        name=name.replace("\\", "\\\\").replace('"', '\\"'),
+        name=_quote(name),
         start=given.start.astype(object).replace(tzinfo=UTC).isoformat().replace("+00:00", "Z"),
         hours=f"{given.n_intervals * given.interval_minutes / 60:g}",
         minutes=given.interval_minutes,
         profiles=profiles,
         price=PRICE_EUR_PER_KWH,
-        network=network,
+        network=_quote(network),
         participants=PARTICIPANTS,
         model=imported.model.value,
         keep="true" if housed.kept else "false",
         shared="true" if len(set(buses)) < len(buses) else "false",
         wallet=WALLET_EUR,
     )
+
+
+def _quote(text: str) -> str:
+    """A text as it stands between quotes in TOML."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _prepare_tables(imported: Imported, out: Path) -> Prepared:

@@ -13,7 +13,7 @@ from data.columns import Column, Table
 from data.errors import DataError
 from data.meters.layouts import roles
 from data.meters.layouts.choosing import Known, Roles
-from data.meters.readings import INTERVAL, NET, POWER, REGISTER, Mask, find_kind, find_mark, read_values
+from data.meters.readings import EXPORT, INTERVAL, NET, POWER, REGISTER, Mask, find_kind, find_mark, read_values
 from data.meters.told import Told, ask, option
 from data.series import Integers
 
@@ -47,6 +47,8 @@ def list_channels(table: Table, found: Roles, meters: Sequence[str], told: Told,
     a_column_a_meter = not found.meter and (
         (len(names) > 1 and not all(name.is_quantity for name in names.values())) or any("." in each for each in names)
     )
+    if a_column_a_meter:
+        _check_meters(table, names)
     plain_mark = "." if table.plain and any(pd.api.types.is_float_dtype(table.frame[each]) for each in names) else ""
     marks = [find_mark(table.column(each), plain_mark) for each in names if table.frame[each].dtype == object]
     mark = next(filter(None, marks), plain_mark)
@@ -109,12 +111,37 @@ def _may_be_counter(values: Integers) -> bool:
     return int((steps < 0).sum()) <= COUNTER_FALLS * steps.size
 
 
+def _check_meters(table: Table, names: dict[str, roles.Name]) -> None:
+    """Raise DataError where columns are not a meter each: quantities, energies fed in, tariffs or phases among them."""
+    whole = {column: name for column, name in names.items() if not _split_quantity(column)}
+    quantities = [column for column, name in whole.items() if name.is_quantity]
+    odd = quantities if len(quantities) < len(names) else []
+    odd += [column for column, name in whole.items() if name.flow == EXPORT and column not in quantities]
+    if odd:
+        raise DataError(
+            f"{table.source}, column '{odd[0]}': expected a meter by its name, as the others, got what may be a "
+            f"quantity of one; name columns like 'house.load_kwh' and 'house.pv_kwh', or say {option('leave_out')} "
+            f"'{odd[0]}'"
+        )
+    parts = [column for column, name in whole.items() if name.words <= {*roles.PARTS, *roles.UNITS}]
+    if len(parts) > 1:
+        raise DataError(
+            f"{table.source}, columns '{parts[0]}' and '{parts[1]}': expected meters, got what may be tariffs or "
+            "phases of one; add them up in one column, or rename them"
+        )
+
+
+def _split_quantity(column: str) -> tuple[str, str] | None:
+    """Meter and quantity of a column like `house.pv_kwh`; None of any other."""
+    prefix, _, tail = column.rpartition(".")
+    return (prefix, tail) if prefix and roles.read_name(tail).is_quantity else None
+
+
 def _name_meter(column: str, name: roles.Name, a_column_a_meter: bool, known: Known) -> tuple[str, str]:
-    if not a_column_a_meter:
+    if not a_column_a_meter or ((split := _split_quantity(column)) is None and name.is_quantity):
         return "", known.flow or name.flow
-    prefix, point, tail = column.rpartition(".")
-    if point and prefix and roles.read_name(tail).is_quantity:
-        return prefix, roles.read_name(tail).flow
+    if split:
+        return split[0], roles.read_name(split[1]).flow
     return re.sub(
         r"[\s_,]*[\[(]?\s*\b[kM]?Wh?\b\s*[\])]?\s*$", "", re.sub(r"_(?=[kM]?Wh?$)", " ", column), flags=re.I
     ) or column, NET
@@ -126,7 +153,7 @@ def _check_one_each(table: Table, channels: Sequence[Channel]) -> None:
         other = first.setdefault((each.meter, each.flow), each.column)
         if other != each.column:
             raise ask(
-                f"{table.source}: columns '{other}' and '{each.column}' may be the same energy",
+                f"{table.source}: columns '{other}' and '{each.column}' may be the same energy, or parts of it",
                 "one column of values a meter and direction",
                 "value_column",
                 f"NAME, or leave one out by {option('leave_out')}",

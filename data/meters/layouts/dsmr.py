@@ -21,7 +21,7 @@ from data.meters.told import Told
 TELEGRAM = re.compile(r"/[^/!]{4,20000}?!([0-9A-Fa-f]{4})?[ \t]*(?:\r?\n|$)")
 STAMP = re.compile(r"^0-0:1\.0\.0\((\d{12})([SW])\)", re.M)
 SERIAL = re.compile(r"^0-0:96\.1\.1\(([0-9A-Fa-f]{2,64})\)", re.M)
-COUNTER = re.compile(r"^1-[03]:([12])\.8\.([0-4])\((\d{1,9}(?:\.\d{1,6})?)\*(k?Wh)\)", re.M)
+COUNTER = re.compile(r"^1-[03]:([12])\.8\.([0-4])\((\d{1,9}(?:\.\d{1,6})?)\*([kM]?Wh)\)", re.M)
 SUMMER = {"S": 2, "W": 1}
 """Hours from UTC of the standard's clock, that of Amsterdam."""
 LARGEST_TELEGRAMS = 1_000_000

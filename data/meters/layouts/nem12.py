@@ -18,7 +18,7 @@ from typing import Any
 
 from data.errors import DataError
 from data.meters.readings import EXPORT, IMPORT, INTERVAL, POWER, Parsed, Refused, make_readings, to_millionths
-from data.meters.told import Told
+from data.meters.told import Told, option
 
 MARKET_TIME_S = 10 * 3600
 MINUTES_A_DAY = 1440
@@ -56,6 +56,12 @@ def parse_nem12(text: str, source: str, told: Told) -> Parsed:
                     Refused(meter, suffix, f"stream {suffix} in {unit}, which is no active energy", len(rows))
                 )
                 continue
+            alike = [each for each in streams if each[:1] == suffix[:1] and units[meter, each] in UNITS]
+            if len(alike) > 1 and told.duplicates != "sum":
+                raise DataError(
+                    f"{source}, meter '{meter}': expected one stream of each direction, got {', '.join(alike)}; say by "
+                    f"{option('duplicates')} sum that they are parts of one, or import them apart"
+                )
             made, more = _make_channel(meter, suffix, UNITS[unit], rows, source)
             readings.append(made)
             refused += more

@@ -157,6 +157,13 @@ VALUE_WORDS = {
         "readings",
     ]
 }
+PARTS = {"ht", "nt", "hp", "hc", "l1", "l2", "l3"}
+"""Tariffs and phases: columns of them are parts of what one meter measures."""
+DIRECTION = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:\d-\d{1,3}:)?(?P<obis>[12])\.(?:[5-9]|29)\.\d{1,3}(?:[*]\d{1,3})?(?![\d.])"
+    r"|[AP](?P<behind>[+-])(?![A-Za-z0-9])|(?P<before>[+-])[AP](?![A-Za-z0-9]))"
+)
+"""Signs of a direction: OBIS codes of active energy and power (IEC 62056-6-1), 1 drawn and 2 fed in; A+ and A-."""
 UNITS = {"kwh": "kWh", "wh": "Wh", "mwh": "MWh", "kw": "kW", "w": "W"}
 LENGTH_WORDS = {*["pas", "step", "duration", "length"]}
 
@@ -204,12 +211,17 @@ def read_name(written: str) -> Name:
     >>> sorted(name.words), name.unit
     (['active', 'energie', 'kwh'], 'kWh')
     """
-    plain = unicodedata.normalize("NFKD", written)
+    plain = unicodedata.normalize("NFKD", DIRECTION.sub(_spell_direction, written))
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     plain = re.sub(r"(?<=[a-jl-z])(?=[A-Z](?![Hh]))", "_", plain).lower()
     words = [word for word in re.split(r"[^a-z0-9]+", plain) if word]
     units = [UNITS[word] for word in words if word in UNITS]
     return Name(written, frozenset(words), units[-1] if units else "")
+
+
+def _spell_direction(sign: re.Match[str]) -> str:
+    drawn = sign["obis"] == "1" or "+" in (sign["behind"], sign["before"])
+    return f" {IMPORT} " if drawn else f" {EXPORT} "
 
 
 def is_start(name: Name) -> bool:

@@ -29,6 +29,7 @@ from data.series import Integers
 
 MISSING = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None", "-", "--")
 LARGEST_COLUMNS = 5_000
+LONGEST_LINE = 1_000_000
 
 
 def parse_rows(text: str, source: str, stem: str, told: Told, known: Known | None = None, first_row: int = 2) -> Parsed:
@@ -85,11 +86,14 @@ def parse_rows(text: str, source: str, stem: str, told: Told, known: Known | Non
 
 
 def check_width(text: str, source: str) -> None:
-    """Raise DataError if the first row has very many cells, before anything is made of them."""
+    """Raise DataError if the first row has very many cells, or any very many characters, before anything is made."""
     end = text.find("\n", 0, 1_000_000)
     first = text[: end if end >= 0 else 1_000_000]
     if max(first.count(mark) for mark in ",;\t|") >= LARGEST_COLUMNS or len(first) >= 1_000_000:
         raise DataError(f"{source}, row 1: expected at most {LARGEST_COLUMNS:,} columns, got more; split the file")
+    for at in range(0, len(text) - LONGEST_LINE, LONGEST_LINE):
+        if text.find("\n", at, at + LONGEST_LINE) < 0:
+            raise DataError(f"{source}: expected rows of at most {LONGEST_LINE:,} characters, got a longer one")
 
 
 def _read_meters(table: Table, found: Roles, stem: str) -> tuple[Integers, list[str]]:

@@ -23,6 +23,8 @@ KM = {"mi": 1.609344, "kft": 0.3048, "km": 1.0, "m": 0.001, "ft": 0.0003048, "in
 DIGITS = 11
 """Significant ones of powers and impedances that are written; the engine's last ones are noise."""
 NO_RATING_A = 1e9
+SILENT_RATING_A = 400.0
+"""Of a line for which a script gives none."""
 LEAST_S = 1e-10
 """What is less joins nothing: the admittance of an open switch."""
 VOLTAGES_NOTE = (
@@ -151,6 +153,9 @@ class _Writer:
 
     def _find_rating(self, element: Element) -> float:
         rated = element.number("normamps")
+        if rated == SILENT_RATING_A and element.kind == "line":
+            why = "what OpenDSS has for a line where the script gives no normamps; write those of your cables"
+            self.left_out.setdefault(f"ratings of {rated:g} A", why)
         if rated > 0.0:
             return rated
         self.left_out[f"rating of {element.full}"] = "none is given; no current reaches what is written"

@@ -20,9 +20,9 @@ TOLERANCES = (1e-12, 1e-10, 1e-8)
 """Of the engine, in pu; the first that it reaches."""
 PROPERTIES = {
     "load": ("phases", "conn", "kv", "kw", "kvar", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "status"),
-    "generator": ("phases", "conn", "kv", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty"),
+    "generator": ("phases", "conn", "kv", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "status", "dispmode"),
     "pvsystem": ("phases", "conn", "kv", "model", "vminpu", "vmaxpu", "yearly", "daily", "duty", "effcurve", "p-tcurve",
-                 "kva", "pmpp", "irradiance"),
+                 "kva", "pmpp", "irradiance", "%cutin", "%cutout", "%pmpp"),
     "vsource": ("phases", "basekv", "pu", "angle", "frequency", "basefreq", "yearly", "daily", "duty", "model"),
     "line": ("length", "units", "normamps", "basefreq"),
     "transformer": ("phases", "windings", "kvs", "kvas", "basefreq"),

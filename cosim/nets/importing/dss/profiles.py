@@ -18,6 +18,8 @@ START = np.datetime64("2017-01-01T00:00:00")
 """Shapes have no dates; scenarios begin here unless they say otherwise."""
 LARGEST = 50_000_000
 """Most energies, intervals times participants."""
+SLACK = 1e-6
+"""Of a rating: what the solution of the engine leaves open."""
 POWER_CURVES = ("effcurve", "p-tcurve")
 
 
@@ -49,6 +51,11 @@ def make_profiles(compiled: Compiled) -> Series:
         _sum_to_integers(part * 1000.0 * hours)
         for part in (np.maximum(kva.real, 0.0), np.maximum(-kva.real, 0.0), np.where(kva.real > 0.0, kva.imag, 0.0))
     )
+    feeding = [element.full for element in powers if element.power_kva.real < 0.0 and _is_reactive(element)]
+    if feeding:
+        said = f"{', '.join(feeding[:3])}{' …' if len(feeding) > 3 else ''}"
+        why = "is in the network and not in the profiles, where reactive power goes with loads"
+        notes.append(LeftOut(f"reactive power of {said}", why))
     notes.append(LeftOut("dates", f"load shapes have none: the profiles begin at {START}Z"))
     profiles = Profiles(
         START,
@@ -66,11 +73,38 @@ def make_profiles(compiled: Compiled) -> Series:
 
 def _find_shape(element: Element, compiled: Compiled) -> Shape | None:
     """Shape that an element follows."""
-    fixed = element.properties.get("status", "").lower() == "fixed" and element.kind == "load"
+    fixed = element.properties.get("status", "").lower() == "fixed"
+    dispatched = element.properties.get("dispmode", "default").lower() != "default"
     curved = any(element.properties.get(name) for name in POWER_CURVES)
     shape = compiled.shapes.get(_name_shape(element).lower())
-    readable = element.properties["model"] == "1" and not fixed and not curved
-    return shape if readable and shape is not None and shape.p and shape.minutes > 0.0 else None
+    readable = element.properties["model"] == "1" and not fixed and not dispatched and not curved
+    if not readable or shape is None or not shape.p or not shape.minutes > 0.0:
+        return None
+    return None if element.kind == "pvsystem" and _list_inverter_kw(element, shape) is None else shape
+
+
+def _list_inverter_kw(element: Element, shape: Shape) -> Floats | None:
+    """Power of panels behind their inverter for each value of a shape of the sun, kW; None where it is not known.
+
+    An inverter gives nothing below its cut-in, and no more than its rating, whose share for reactive power is unknown.
+    """
+    irradiance, peak_kw, rated_kva = (element.number(name) for name in ("irradiance", "pmpp", "kva"))
+    cut_in, cut_out, most = (element.number(name) / 100.0 for name in ("%cutin", "%cutout", "%pmpp"))
+    largest_kw = min(rated_kva, most * peak_kw)
+
+    def convert(sun: Floats) -> Floats:
+        dc_kw = irradiance * peak_kw * sun
+        return np.asarray(np.where(dc_kw >= cut_in * rated_kva, np.minimum(dc_kw, largest_kw), 0.0))
+
+    at_one = float(convert(np.ones(1))[0])
+    is_known = (
+        abs(at_one + element.power_kva.real) <= SLACK * rated_kva and abs(element.power_kva.imag) <= SLACK * rated_kva
+    )
+    return convert(np.array(shape.p)) if is_known and cut_in == cut_out and not shape.actual else None
+
+
+def _is_reactive(element: Element) -> bool:
+    return abs(element.power_kva.imag) > SLACK * abs(element.power_kva)
 
 
 def _name_shape(element: Element) -> str:
@@ -100,8 +134,10 @@ def _spread(element: Element, shape: Shape | None, minutes: float, n: int) -> Co
     p, q = np.array(shape.p), np.array(shape.q)
     with_q = q.size == p.size
     power = element.power_kva
-    if not shape.actual:
-        values: Complex = np.asarray(p * power.real + 1j * (q if with_q else p) * power.imag, dtype=np.complex128)
+    if element.kind == "pvsystem" and (kw := _list_inverter_kw(element, shape)) is not None:
+        values: Complex = np.asarray(-kw, dtype=np.complex128)
+    elif not shape.actual:
+        values = np.asarray(p * power.real + 1j * (q if with_q else p) * power.imag, dtype=np.complex128)
     else:
         sign = np.sign(power.real) if element.kind != "load" else 1.0
         follows = p * (power.imag / power.real if power.real else 0.0)

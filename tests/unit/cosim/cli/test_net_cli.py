@@ -198,3 +198,17 @@ def test_what_opendss_cannot_have_is_refused(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "expected Dyn with an odd clock or YNyn0, got Yzn and 0 degrees" in done.stderr
     assert not (tmp_path / "net.dss").exists()
+
+
+def test_a_script_never_takes_the_place_of_its_network(net_file: Path) -> None:
+    before = net_file.read_bytes()
+    done = call("export", net_file, "--opendss", net_file)
+    assert (done.exit_code, net_file.read_bytes()) == (2, before)
+    assert "--opendss: expected a place that is not read" in done.stderr
+
+
+def test_two_tables_of_prices_have_two_names(tmp_path: Path) -> None:
+    one = tmp_path / "one.csv"
+    done = CliRunner().invoke(app, ["prices", "rural", "--out", str(one), "--limits", str(one)])
+    assert (done.exit_code, one.exists()) == (2, False)
+    assert "--limits: expected another file than --out" in done.stderr

@@ -70,6 +70,7 @@ def delivered(minutes: int = 60, n: int = 4) -> Delivered:
         (AUSTRIA.replace('allocation = "static"', ""), "allocation: expected 'static' or 'dynamic', got none"),
         (f"substations = 1\nsplit = 0.5\n{ITALY.partition('[')[0]}", "split: expected a table of keys, got 0.5 ("),
         (SPAIN.replace("0.20", "inf"), "retail_eur_per_kwh: expected"),
+        (f'community = "a\\u001b[2J"\n{SPAIN}', "expected printable characters"),
         (f"interval_minutes = 15\n{SPAIN}", "expected 60 for law = 'spain', got 15"),
         (f'coefficients_file = "a.txt"\n{SPAIN}', "expected either coefficients or coefficients_file"),
         (AUSTRIA.replace("communities.sun", "communities.outside"), "expected another name than 'outside'"),

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cosim.cli.app import app
-from cosim.nets.doctor.checks import CHECKS, NO_SOLUTION, examine
+from cosim.nets.doctor.checks import CHECKS, FAR_STATE, NO_SOLUTION, examine
 from cosim.nets.doctor.finding import POINTS, Finding, Severity, find_score
 from cosim.nets.doctor.subject import Subject, read_subject
 from cosim.report.figures.findings_map import draw_findings
@@ -113,6 +113,7 @@ def far_level(net: Any) -> None:
 FAULTS: dict[str, tuple[Callable[[Any], None], str, str, int | None, str]] = {
     "no grid": (put("ext_grid", 0, in_service=False), "no_source", "net", None, "none of them in service"),
     "two grids": (second_grid, "several_sources", "ext_grid", 1, "+0 pu from the first"),
+    "source": (put("ext_grid", 0, vm_pu=0.4), "source_voltage", "ext_grid", 0, "holds 0.4 pu"),
     "island": (no_supply, "island", "bus", 5, "2 buses with 2 elements"),
     "open switch": (open_switch, "open_switch", "switch", 0, "from bus 4 on"),
     "dead end": (dead_end, "dead_end", "bus", 7, "1 bus without supply"),
@@ -144,6 +145,8 @@ FAULTS: dict[str, tuple[Callable[[Any], None], str, str, int | None, str]] = {
     "phases": (one_phase, "zero_sequence", "line", 0, "lacks r0_ohm_per_km"),
     "measurement": (measure, "left_out", "net", None, "measurements (1)"),
     "DC": (direct_current, "left_out", "bus_dc", 0, "are refused"),
+    "kVA as kW": (put("load", 4, p_mw=0.45), "far_state", "bus", 6, "0.7"),
+    "little rating": (put("line", 4, max_i_ka=1e-6), "far_state", "line", 4, "line 4 is loaded to"),
     "too much load": (put("load", 4, p_mw=3.0), "no_solution", "bus", 6, "% of all power it has one"),
 }
 
@@ -213,10 +216,10 @@ def test_the_score_counts_each_check_once_for_its_worst_finding() -> None:
 
 
 def test_names_of_checks_are_different_and_stand_in_the_docs() -> None:
-    names = [check.name for check in (*CHECKS, NO_SOLUTION)]
+    names = [check.name for check in (*CHECKS, NO_SOLUTION, FAR_STATE)]
     assert len(set(names)) == len(names)
     page = (Path(__file__).parents[4] / "docs/how-to/check-a-network.md").read_text(encoding="utf-8")
-    for check in (*CHECKS, NO_SOLUTION):
+    for check in (*CHECKS, NO_SOLUTION, FAR_STATE):
         assert f"| `{check.name}` | {check.severity} |" in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -480,3 +481,45 @@ def test_spreading_keeps_sums_to_the_wh(parts: list[tuple[int, int, int]], width
     assert int(cells.wh.sum()) == (total + Fraction(1, 2)).__floor__()
     for place, wh in enumerate(cells.wh.tolist()):
         assert abs(wh - naive.get(cells.first + place, 0)) <= 1
+
+
+@pytest.mark.parametrize("head", ["1.8.0 [kWh];2.8.0 [kWh]", "A+ kWh;A- kWh", "1-0:1.8.0*255 kWh;1-0:2.8.0*255 kWh"])
+def test_signs_of_a_direction_in_headers(head: str) -> None:
+    text = f"time;{head}\n" + "".join(f"2024-06-01 0{hour}:00;{hour};{9 - hour}\n" for hour in (3, 1, 2))
+    found = read(text, UTC._replace(kind="interval"))
+    assert found.meters == ("m",)
+    assert (energies(found), found.pv_wh[:, 0].tolist()) == ([1000, 2000, 3000], [8000, 7000, 6000])
+
+
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        ("house kWh;PV kWh", "pv_kwh"),
+        ("ann kWh;ann export kWh", "'ann export kWh'"),
+        ("ann kWh;ann A- kWh", "'ann A- kWh'"),
+        ("HT kWh;NT kWh", "tariffs"),
+        ("L1 [kWh];L2 [kWh]", "phases"),
+        ("1.8.1 [kWh];1.8.2 [kWh]", "parts of it"),
+    ],
+)
+def test_columns_that_are_no_meters_are_asked_about(head: str, named: str) -> None:
+    text = f"time;{head}\n" + "".join(f"2024-06-01 0{hour}:00;{hour};{9 - hour}\n" for hour in (3, 1, 2))
+    with pytest.raises(DataError, match=re.escape(named)):
+        read(text, UTC._replace(kind="interval"))
+
+
+def test_streams_of_nem12_are_never_one_because_they_are_equal() -> None:
+    streams = "".join(
+        f"200,NMI1,E1E2,{name},{name},N1,M1,kWh,30,\n300,20240601,{','.join(['0.5'] * 48)},A,,,20240602000000,\n"
+        for name in ("E1", "E2")
+    )
+    text = f"100,NEM12,202406020000,A,B\n{streams}900\n"
+    with pytest.raises(DataError, match="expected one stream of each direction, got E1, E2"):
+        read(text)
+    assert energies(read(text, Told(duplicates="sum"))) == [1000] * 48
+
+
+def test_a_row_without_an_end_is_refused_before_it_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.meters.layouts.table.LONGEST_LINE", 50)
+    with pytest.raises(DataError, match="expected rows of at most 50 characters"):
+        read(f"time;kWh\n{';' * 200}\n", UTC)

@@ -17,6 +17,8 @@ edit load.h2 daily=kw
 edit load.h3 daily=day status=fixed
 edit generator.pv daily=day
 edit load.h4 duty=day
+new pvsystem.clipped phases=3 bus1=3 kv=0.4 kva=2.5 pmpp=4 irradiance=1 pf=1 daily=day vminpu=0.7 vmaxpu=1.3
+new generator.fixed phases=3 bus1=3 kv=0.4 kw=2 pf=0.9 daily=day status=fixed vminpu=0.7 vmaxpu=1.3
 """
 
 
@@ -24,7 +26,7 @@ edit load.h4 duty=day
 def test_every_interval_has_the_energy_of_opendss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dss = pytest.importorskip("opendssdirect")
     rng = np.random.default_rng(4)
-    day, kw = rng.uniform(0.1, 1.0, 24), rng.uniform(0.5, 3.0, 48)
+    day, kw = rng.uniform(0.02, 1.0, 24), rng.uniform(0.5, 3.0, 48)
     lines = ["hour,multiplier", *(f"{k},{value!r}" for k, value in enumerate(day.tolist()))]
     (tmp_path / "Day.CSV").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "kw.csv").write_text("\n".join(map(repr, kw.tolist())), encoding="utf-8")
@@ -35,6 +37,9 @@ def test_every_interval_has_the_energy_of_opendss(tmp_path: Path, monkeypatch: p
     assert (profiles.interval_minutes, profiles.n_intervals) == (60, 48)
     assert any(left.element == "series of load.h4" for left in imported.left_out)
     assert any(left.element == "series of load.h3" for left in imported.left_out)
+    assert any(left.element == "series of generator.fixed" for left in imported.left_out)
+    assert any(left.element == "ratings of 400 A" for left in imported.left_out)
+    assert any(left.element == "reactive power of generator.fixed" for left in imported.left_out)
     monkeypatch.chdir(tmp_path)
     dss.Text.Command("clear")
     dss.Text.Command(f'compile "{path}"')

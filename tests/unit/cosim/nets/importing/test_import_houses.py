@@ -126,3 +126,14 @@ def test_a_load_between_phases_stays_in_the_network() -> None:
     assert housed is not None
     assert [house.bus for house in housed.houses] == [2]
     assert housed.kept == {"asymmetric_load": [0]}
+
+
+def test_no_two_participants_have_one_name_and_none_a_formula() -> None:
+    net = make_net()
+    net.bus.loc[[2, 3, 4], "name"] = ["=1+1", "bus 2", "ann"]
+    for bus in range(1, 5):
+        pp.create_load(net, bus, 0.001 * bus)
+    housed = find_houses(finish_import(net, "net", participants=(("ann", 1),)))
+    assert housed is not None
+    assert housed.profiles.participants == ("ann", "bus 2_", "bus 2", "bus 4")
+    assert housed.profiles.load_wh[0].tolist() == [1000, 2000, 3000, 4000]

@@ -138,6 +138,10 @@ def test_a_mat_file_that_is_damaged_or_says_more_is_refused(tmp_path: Path) -> N
         ("	1	7	0.015", "	1	8	0.015", "mpc.branch: expected numbers of buses in mpc.bus, got 8"),
         ("0.01	0.08", "NaN	0.08", "mpc.branch: expected finite numbers"),
         ("mpc.gen = [", "mpc.gen = [];\nmpc.areas = [", "mpc.gen: expected rows of at least 10 numbers"),
+        ("mpc.gen = [", "mpc.gen = [\n%{", "expected no comment over several lines"),
+        ("\t9\t1", "\t4294967298\t1", "from 1 to 2147483647"),
+        ("mpc.gen = [", "mpc.gen = [\n7 30 0 9 -9 1.02 100 1 60 0;", "expected one voltage of all generators at bus 7"),
+        ("mpc.gencost", "function other\nmpc.gencost", "expected one function"),
         ("mpc.gencost", "mpc.bus", "expected mpc.bus once, got it twice"),
     ],
 )
@@ -146,3 +150,7 @@ def test_what_a_case_computes_or_lacks_is_refused(old: str, new: str, said: str)
     with pytest.raises(GridError) as caught:
         parse_case(text, "case4")
     assert said in str(caught.value)
+
+
+def test_a_comment_goes_on_to_the_end_of_the_line_that_matlab_sees() -> None:
+    assert parse_case(CASE.replace("% MVA", "% \x0c mpc.areas = [1];"), "case4").others == ("gencost", "bus_name")

@@ -64,6 +64,7 @@ def test_semicolons_and_decimal_commas_make_the_network(sheet: Path) -> None:
         ("bus", "name,vn_kv,colour\nsub,20,red\n", "column 'colour': expected one of"),
         ("load", "bus,p_kw\nh9,1\n", "expected the name of a bus, got 'h9'; see the table of buses"),
         ("load", "bus,p_kw,p_mw\nh1,1,1\n", "expected one of the columns p_mw, p_kw"),
+        ("load", "bus,p_kw,P_kW\nh1,1,1\n", "expected each column once, got 'p_kw' again"),
         ("load", "bus,p_kw,q_kvar,cos_phi\nh1,1,1,0.9\n", "expected no power factor beside reactive power"),
         ("load", "bus,p_kw,cos_phi\nh1,1,0.01\n", "expected a power factor from 0.1 to 1"),
         ("line", "from_bus,to_bus,length_m,std_type\nbar,h1,1,NAY\n", "expected a standard type of pandapower such as"),
@@ -84,6 +85,7 @@ def test_semicolons_and_decimal_commas_make_the_network(sheet: Path) -> None:
             "sub,bar,250,20,0.4,4,1,0.5,0.2,1\n",
             "expected no tap position without a std_type",
         ),
+        ("participants", "participant,bus\n=1+1,h1\n", "that no spreadsheet takes for a formula, got '=1+1'"),
         ("participants", "participant,bus\nann,h1\nann,h2\n", "expected a name that no other participant has"),
     ],
 )
@@ -110,6 +112,16 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(sheet: Path, tmp_pa
     (sheet / "load.csv").rename(tmp_path / "load.csv")
     (sheet / "load.csv").symlink_to(tmp_path / "load.csv")
     with pytest.raises(DataError, match="expected a file, got a link"):
+        import_tables(sheet)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("load.csv", "got a folder or a device"), ("Load.CSV", "rename it to load.csv")]
+)
+def test_a_table_that_is_no_file_or_spelled_otherwise_is_not_passed_over(sheet: Path, name: str, said: str) -> None:
+    (sheet / "load.csv").unlink()
+    (sheet / name).mkdir()
+    with pytest.raises(DataError, match=said):
         import_tables(sheet)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pandapower as pp
@@ -178,3 +179,14 @@ def test_a_reader_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
 def test_a_scenario_is_named_after_its_file() -> None:
     assert name_scenario(Path("nets/street 7.json")) == "street 7"
     assert name_scenario(Path("nets/.json")) == "imported"
+
+
+def test_the_name_of_the_network_is_quoted_in_the_scenario(tmp_path: Path) -> None:
+    net = pp.create_empty_network()
+    pp.create_bus(net, 0.4)
+    pp.create_ext_grid(net, 0)
+    pp.create_load(net, 0, 0.001)
+    prepared = prepare_files(finish_import(net, "net"), tmp_path / 'a"b\\n.json', "x")
+    assert tomllib.loads(prepared.scenario)["network"]["file"] == 'a"b\\n.json'
+    with pytest.raises(ScenarioError, match="expected printable characters"):
+        prepare_files(finish_import(net, "net"), tmp_path / "a\nb.json", "x")
