@@ -303,7 +303,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
         active=make_active_control(scenario.pv, panels_kw),
         taps=taps,
         head=None if series is None else make_head_of_case(engine, series),
-        terms=make_terms(scenario, market.profiles),
+        terms=make_terms(scenario, market.profiles.time, market.interval_minutes),
     )
     if case.terms is not None:
         opening = case.opening_network._replace(period=begin_period(market.profiles.n_participants))

@@ -20,7 +20,6 @@ from cosim.case.tariff import make_band
 from cosim.errors import ScenarioError
 from cosim.scenario.charges import ChargesSection
 from cosim.scenario.model import Scenario
-from data.profiles import Profiles
 from data.tariffs import price_by_bands
 from grid_models.feeder.feeder import Feeder
 from market.charges import Terms
@@ -30,8 +29,19 @@ PPM = 1_000_000
 _RULES = {"operator": LossRule.OPERATOR, "pro_rata": LossRule.PRO_RATA}
 
 
-def make_terms(scenario: Scenario, profiles: Profiles) -> Terms | None:
+def make_terms(
+    scenario: Scenario, time: npt.NDArray[np.datetime64], interval_minutes: int
+) -> Terms | None:
     """Terms of all intervals of a run; None where nothing is charged.
+
+    Parameters
+    ----------
+    scenario
+        Its section `[charges]`.
+    time
+        Begin of each interval in UTC, (T,).
+    interval_minutes
+        Length of each.
 
     Raises
     ------
@@ -41,7 +51,7 @@ def make_terms(scenario: Scenario, profiles: Profiles) -> Terms | None:
     section = scenario.charges
     if not section.is_on:
         return None
-    time = profiles.time.astype("datetime64[s]")
+    time = time.astype("datetime64[s]")
     grid = find_energy_prices(section, time)
     local = grid * round(section.local_share * PPM) // PPM
     days, begins, ends = find_days(time, section.timezone)
@@ -49,7 +59,7 @@ def make_terms(scenario: Scenario, profiles: Profiles) -> Terms | None:
     standing = share_of_month(round(section.standing_eur_per_month * NEUR_PER_EUR), days)
     standing += round(section.standing_eur_per_day * NEUR_PER_EUR)
     due = begins.astype(np.int64)
-    return Terms(grid, local, power * due, standing * due, ends, _RULES[section.losses], profiles.interval_minutes)
+    return Terms(grid, local, power * due, standing * due, ends, _RULES[section.losses], interval_minutes)
 
 
 def find_energy_prices(section: ChargesSection, time: npt.NDArray[np.datetime64]) -> Ints:
