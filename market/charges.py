@@ -10,7 +10,7 @@ operator's account: accounts change by zero in total.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,12 @@ class Terms(NamedTuple):
 
     def select(self, first: int, stop: int) -> Terms:
         """Terms of intervals first … stop-1."""
-        return Terms(*(column[first:stop] for column in self[:5]), *self[5:])
+        return with_columns(self, [column[first:stop] for column in self[:5]])
+
+
+def with_columns(terms: Terms, columns: Sequence[npt.NDArray[Any]]) -> Terms:
+    """Terms with other columns, which are of other intervals."""
+    return terms._replace(**dict(zip(Terms._fields[:5], columns, strict=True)))
 
 
 class Period(NamedTuple):
@@ -77,7 +82,8 @@ class Charges(NamedTuple):
 
 def begin_period(n: int) -> Period:
     """A period in which nothing has happened yet."""
-    return Period(*np.zeros((4, n), np.int64), np.zeros(3, np.int64))
+    withdrawn, peak, grid, local = np.zeros((4, n), np.int64)
+    return Period(withdrawn, peak, grid, local, np.zeros(3, np.int64))
 
 
 def find_withdrawn(rows: Rows, offsets: Ints, n: int) -> tuple[Wh, Wh]:
@@ -220,17 +226,17 @@ def join_charges(parts: Sequence[Charges | None]) -> Charges | None:
     if not given:
         return None
     terms = [part.terms for part in given]
-    columns = (np.concatenate(column) for column in zip(*(one[:5] for one in terms), strict=True))
-    return Charges(Terms(*columns, *terms[0][5:]), np.concatenate([part.rows for part in given]))
+    columns = [np.concatenate(column) for column in zip(*(one[:5] for one in terms), strict=True)]
+    return Charges(with_columns(terms[0], columns), np.concatenate([part.rows for part in given]))
 
 
 def sum_charges(rows: Rows) -> Ints:
     """What each `CHARGE` row takes from its house, nEUR."""
-    return np.sum([rows[name] for name in CHARGED], axis=0, dtype=np.int64)
+    return np.asarray(np.sum([rows[name] for name in CHARGED], axis=0, dtype=np.int64))
 
 
 def find_changes(charges: Charges, n: int) -> Ints:
-    """What charges change in the accounts after each of K intervals, (K, 4N + 3), as `market.state.flatten_accounts`."""
+    """What charges change in the accounts after each of K intervals, (K, 4N + 3); as `flatten_accounts` of states."""
     changes = np.zeros((charges.terms.ends.size, 4 * n + 3), np.int64)
     due = sum_charges(charges.rows).reshape(-1, n)
     at = np.flatnonzero(charges.terms.ends)

@@ -1,8 +1,8 @@
 """What the use of the network costs in every interval: section `[charges]` in integers, on its own calendar.
 
 A power or standing part of a month is spread over its days, and each day's share falls due in the day's first interval:
-floor(price · d / D) - floor(price · (d-1) / D) on day d of D. So a whole month is charged exactly, and a run that begins
-or ends within one is charged for its days.
+floor(price · d / D) - floor(price · (d-1) / D) on day d of D. So a whole month is charged exactly, and a run that
+begins or ends within one is charged for its days.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandapower.topology as top
 import pandas as pd
-from networkx import connected_components
+from networkx import connected_components  # type: ignore[import-untyped]
 
 from cosim.case.tariff import make_band
 from cosim.errors import ScenarioError
@@ -29,9 +29,7 @@ PPM = 1_000_000
 _RULES = {"operator": LossRule.OPERATOR, "pro_rata": LossRule.PRO_RATA}
 
 
-def make_terms(
-    scenario: Scenario, time: npt.NDArray[np.datetime64], interval_minutes: int
-) -> Terms | None:
+def make_terms(scenario: Scenario, time: npt.NDArray[np.datetime64], interval_minutes: int) -> Terms | None:
     """Terms of all intervals of a run; None where nothing is charged.
 
     Parameters

@@ -41,7 +41,8 @@ class ChargesSection(Section):
     def _is_known(cls, value: object) -> object:
         if value == "marginal":
             raise ValueError(
-                "expected 'operator' or 'pro_rata', got 'marginal': marginal losses are not charged yet; choose pro_rata"
+                "expected 'operator' or 'pro_rata', got 'marginal': marginal losses are not charged yet; choose "
+                "pro_rata"
             )
         return value
 

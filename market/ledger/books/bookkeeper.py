@@ -229,10 +229,8 @@ class Bookkeeper:
         self.next_interval += n_right
         return (blocks[n_right].header.height, wrong) if wrong else None
 
-    def _charge(
-        self, blocks: Sequence[Block], n_right: int, wrong: str, accounts: Ints
-    ) -> tuple[int, str, Ints]:
-        """Post the network charges of blocks that are right so far: how many are, what is wrong, accounts after them."""
+    def _charge(self, blocks: Sequence[Block], n_right: int, wrong: str, accounts: Ints) -> tuple[int, str, Ints]:
+        """Post network charges of blocks that are right so far: how many are, what is wrong, accounts after them."""
         due = list[Sequence[int]]()
         for k in range(n_right):
             found = self.charges.follow(blocks[k].records)

@@ -1,6 +1,6 @@
 """Network charges on a ledger: computed again from delivered energies and recorded terms, and posted to the accounts.
 
-It shares no code with the market's charges, so that it finds their errors; it is plain Python, whose integers are exact.
+It shares no code with the market's charges, so that it finds their errors. It is plain Python: its integers are exact.
 """
 
 from __future__ import annotations

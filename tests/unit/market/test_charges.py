@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,8 +25,6 @@ from market.errors import MarketError
 from market.exchanges import CONTRACT, EXCHANGE, GRID, NOBODY, OPERATOR, Kind, LossRule, Rows
 from market.ledger.books.charges import ChargeBooks
 from market.ledger.format.records import make_parameter_records, read_parameters, view_as_bytes
-
-
 
 N = 3
 
@@ -60,15 +57,23 @@ def test_a_month_by_hand() -> None:
     charges, after = charge_intervals(said, *join([first, second]), 7, begin_period(N))
     kwh, kw, eur = 1_000, 1_000, 1_000_000_000
     a, b, c = charges.rows
-    assert a["withdrawn_wh"] == 2 * kwh and a["peak_w"] == 2 * kw and a["interval"] == 8
-    assert a["grid_neur"] == 0.16 * eur and a["local_neur"] == 0
-    assert a["power_neur"] == 2 * 3.0 * eur and a["standing_neur"] == 0.1 * eur
-    assert (b["withdrawn_wh"], b["peak_w"], b["loss_neur"]) == (0, 0, 0) and b["standing_neur"] == 0.1 * eur
-    assert c["grid_neur"] == 0.04 * eur and c["local_neur"] == 0.01 * eur and c["peak_w"] == 500
+    assert a["withdrawn_wh"] == 2 * kwh
+    assert a["peak_w"] == 2 * kw
+    assert a["interval"] == 8
+    assert a["grid_neur"] == 0.16 * eur
+    assert a["local_neur"] == 0
+    assert a["power_neur"] == 2 * 3.0 * eur
+    assert a["standing_neur"] == 0.1 * eur
+    assert (b["withdrawn_wh"], b["peak_w"], b["loss_neur"]) == (0, 0, 0)
+    assert b["standing_neur"] == 0.1 * eur
+    assert c["grid_neur"] == 0.04 * eur
+    assert c["local_neur"] == 0.01 * eur
+    assert c["peak_w"] == 500
     assert (a["loss_neur"], c["loss_neur"]) == (2_000_000, 1_000_000)  # 0.003 EUR for losses, 2 kWh to 1 kWh
     assert not np.concatenate(after).any()
     changes = find_changes(charges, N)
-    assert not changes[0].any() and changes[1].sum() == 0
+    assert not changes[0].any()
+    assert changes[1].sum() == 0
     assert changes[1, 2 * N + 2] == sum_charges(charges.rows).sum()
 
 
@@ -78,14 +83,19 @@ def test_energy_is_charged_once_on_its_way() -> None:
     sold, own = exchange(Kind.LOT_SALE, CONTRACT, 2, 400, host=1), exchange(Kind.LOT_SALE, 0, 1, 300, host=1)
     exported, spilled = exchange(Kind.GRID_EXPORT, 0, GRID, 100), exchange(Kind.SPILL, 0, NOBODY, 100)
     grid, local = find_withdrawn(*join([[stored, exported], [sold, own, spilled]]), N)
-    assert not grid.any() and local.tolist() == [[0, 0, 0], [0, 0, 400]]
+    assert not grid.any()
+    assert local.tolist() == [[0, 0, 0], [0, 0, 400]]
 
 
 def test_what_the_operator_takes_from_a_house_is_no_charge_of_it() -> None:
     within = exchange(Kind.BACKGROUND, OPERATOR, OPERATOR, 50, host=0)
-    given_, taken = exchange(Kind.BACKGROUND, 1, OPERATOR, 60, host=0), exchange(Kind.BACKGROUND, OPERATOR, 2, 70, host=0)
+    given_, taken = (
+        exchange(Kind.BACKGROUND, 1, OPERATOR, 60, host=0),
+        exchange(Kind.BACKGROUND, OPERATOR, 2, 70, host=0),
+    )
     grid, local = find_withdrawn(*join([[within, given_, taken]]), N)
-    assert not grid.any() and local.tolist() == [[0, 0, 70]]
+    assert not grid.any()
+    assert local.tolist() == [[0, 0, 70]]
 
 
 @given(st.integers(0, 10**15), st.lists(st.integers(0, 10**12), max_size=8))
@@ -138,7 +148,8 @@ def test_charges_are_what_two_others_compute_and_sum_to_the_operators_income(
     head, between = charge_intervals(said.select(0, cut), rows[:at], offsets[: cut + 1], 0, begin_period(N))
     tail, end = charge_intervals(said.select(cut, 9), rows[at:], offsets[cut:] - at, cut, between)
     joined = join_charges([head, tail])
-    assert joined is not None and (joined.rows == whole.rows).all()
+    assert joined is not None
+    assert (joined.rows == whole.rows).all()
     assert all((one == other).all() for one, other in zip(after, end, strict=True))
 
     parameters = {"charges": 1, "interval_minutes": said.interval_minutes}
@@ -153,7 +164,8 @@ def test_charges_are_what_two_others_compute_and_sum_to_the_operators_income(
         assert not isinstance(found, str), found
         assert naive.interval([row.tobytes() for row in block]) == (found or [0] * N)
         change = taken[t] - before
-        assert (-change[N : 2 * N]).tolist() == (found or [0] * N) and change.sum() == 0
+        assert (-change[N : 2 * N]).tolist() == (found or [0] * N)
+        assert change.sum() == 0
         before = taken[t]
     if said.loss_rule == LossRule.PRO_RATA and said.ends.any():
         stop = int(np.flatnonzero(said.ends)[-1]) + 1

@@ -35,7 +35,8 @@ def test_prices_by_band_and_the_share_of_what_stays_below_the_transformer() -> N
     assert terms is not None
     assert terms.grid_ueur_per_kwh[[0, 4, 5, 6]].tolist() == [40_000, 40_000, 90_000, 90_000]  # Vienna is UTC + 1
     assert terms.local_ueur_per_kwh[[0, 5]].tolist() == [17_200, 38_700]
-    assert not terms.power_ueur_per_kw.any() and terms.loss_rule == LossRule.OPERATOR
+    assert not terms.power_ueur_per_kw.any()
+    assert terms.loss_rule == LossRule.OPERATOR
 
 
 def test_a_whole_month_is_charged_exactly_and_begins_by_the_local_clock() -> None:
@@ -47,7 +48,8 @@ def test_a_whole_month_is_charged_exactly_and_begins_by_the_local_clock() -> Non
     assert TIME[ends[0] + 1] == np.datetime64("2017-03-31T22:00")  # summer time since the 26th
     assert ends[-1] == TIME.size - 1
     march, april = slice(0, ends[0] + 1), slice(ends[0] + 1, ends[1] + 1)
-    assert terms.standing_neur[april].sum() == 2_000_000_000 and terms.power_ueur_per_kw[april].sum() == 3_100_000
+    assert terms.standing_neur[april].sum() == 2_000_000_000
+    assert terms.power_ueur_per_kw[april].sum() == 3_100_000
     assert terms.standing_neur[march].sum() == 2_000_000_000  # its first hour is missing, but none of its days
     assert np.count_nonzero(terms.standing_neur[march]) == 31
     assert terms.standing_neur[ends[1] + 1 :].sum() == 2_000_000_000 // 31
@@ -57,7 +59,8 @@ def test_a_whole_month_is_charged_exactly_and_begins_by_the_local_clock() -> Non
 def test_days_of_a_month_sum_to_its_price(price: int, month: int) -> None:
     days = pd.date_range(f"2020-{month:02}-01", periods=pd.Timestamp(f"2020-{month:02}-01").days_in_month)
     shares = share_of_month(price, days)
-    assert shares.sum() == price and shares.max() - shares.min() <= 1
+    assert shares.sum() == price
+    assert shares.max() - shares.min() <= 1
 
 
 @pytest.mark.parametrize(
