@@ -52,7 +52,8 @@ class Terms(NamedTuple):
 
 def with_columns(terms: Terms, columns: Sequence[npt.NDArray[Any]]) -> Terms:
     """Terms with other columns, which are of other intervals."""
-    return terms._replace(**dict(zip(Terms._fields[:5], columns, strict=True)))
+    grid, local, power, standing, ends = columns
+    return Terms(grid, local, power, standing, ends, terms.loss_rule, terms.interval_minutes)
 
 
 class Period(NamedTuple):
