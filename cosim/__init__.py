@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosim.audit.audit import audit_ledger
     from cosim.audit.rerun import rerun_ledger
+    from cosim.coupling.inputs import IntervalInputs
+    from cosim.coupling.stepped import SteppedInterval, SteppedRun
     from cosim.errors import ScenarioError
     from cosim.portfolio.portfolio import Portfolio, run_portfolio
+    from cosim.prices.local_prices import LocalPrices, find_local_prices
     from cosim.report.comparison import compare_runs
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
@@ -37,18 +40,23 @@ __all__ = [
     "DataError",
     "GridError",
     "Hosting",
+    "IntervalInputs",
+    "LocalPrices",
     "MarketError",
     "OperatingEnvelopes",
     "Portfolio",
     "Result",
     "Scenario",
     "ScenarioError",
+    "SteppedInterval",
+    "SteppedRun",
     "StochasticHosting",
     "Validation",
     "audit_ledger",
     "compare_runs",
     "compare_stochastic_hosting",
     "find_hosting",
+    "find_local_prices",
     "find_operating_envelopes",
     "find_stochastic_hosting",
     "rerun_ledger",
@@ -63,18 +71,23 @@ _HOME = {
     "DataError": "data.errors",
     "GridError": "grid_models.errors",
     "Hosting": "cosim.validation.hosting",
+    "IntervalInputs": "cosim.coupling.inputs",
+    "LocalPrices": "cosim.prices.local_prices",
     "MarketError": "market.errors",
     "OperatingEnvelopes": "cosim.validation.envelopes",
     "Portfolio": "cosim.portfolio.portfolio",
     "Result": "cosim.results.result",
     "Scenario": "cosim.scenario.model",
     "ScenarioError": "cosim.errors",
+    "SteppedInterval": "cosim.coupling.stepped",
+    "SteppedRun": "cosim.coupling.stepped",
     "StochasticHosting": "cosim.studies.hosting.study",
     "Validation": "cosim.validation.validate",
     "audit_ledger": "cosim.audit.audit",
     "compare_runs": "cosim.report.comparison",
     "compare_stochastic_hosting": "cosim.studies.hosting.compared",
     "find_hosting": "cosim.validation.hosting",
+    "find_local_prices": "cosim.prices.local_prices",
     "find_operating_envelopes": "cosim.validation.envelopes",
     "find_stochastic_hosting": "cosim.studies.hosting.study",
     "rerun_ledger": "cosim.audit.rerun",

@@ -203,10 +203,11 @@ def _is_quantity(name: str) -> bool:
     return name.rpartition(".")[2] in QUANTITIES or name in PRICE_UNITS
 
 
-def write_profiles(profiles: Profiles, path: str | Path) -> None:
+def write_profiles(profiles: Profiles, path: str | Path, *, with_price: bool = True) -> None:
     """Write profiles in the long layout, Wh and µEUR/kWh, as CSV or Parquet by the file's ending.
 
-    Reading the file gives equal profiles but for the provenance. The file gets its name once it is complete.
+    Without its price the file leaves one to `price_eur_per_kwh` of the scenario. Reading the file gives equal profiles
+    but for the provenance. The file gets its name once it is complete.
     """
     path = Path(path)
     n = profiles.n_participants
@@ -222,6 +223,7 @@ def write_profiles(profiles: Profiles, path: str | Path) -> None:
     )
     if profiles.load_varh is not None:
         frame.insert(3, "load_varh", profiles.load_varh.ravel())
+    frame = frame if with_price else frame.drop(columns="price_ueur_per_kwh")
     unfinished = path.with_name(path.name + ".part")
     unfinished.unlink(missing_ok=True)
     if path.suffix in PARQUET:

@@ -22,6 +22,7 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=bool(os.environ.get("CI")),
+    max_examples=60 if os.environ.get("CI") else 100,
 )
 settings.load_profile("gridsettle")
 

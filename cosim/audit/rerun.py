@@ -26,7 +26,8 @@ from cosim.audit.recorded import (
     read_first_block,
     read_recorded,
 )
-from cosim.case.case import Case
+from cosim.case.case import Case, with_given
+from cosim.case.given import read_given
 from cosim.interval.fold import scale_by_houses
 from cosim.recording.acts import Between, is_act, read_people, run_with_acts
 from cosim.recording.blocks import make_genesis_records, make_group_records
@@ -61,6 +62,8 @@ class Rerun(NamedTuple):
         Whether phases of houses were taken from the ledger itself.
     registered
         Devices that members have registered and that take no part in the run: (height, house, number) each.
+    n_given
+        Intervals whose inputs another simulator gave, as the run directory keeps them.
     """
 
     n_intervals: int
@@ -71,6 +74,7 @@ class Rerun(NamedTuple):
     origin: Origin
     takes_phases: bool = False
     registered: tuple[tuple[int, int, int], ...] = ()
+    n_given: int = 0
 
     @property
     def ok(self) -> bool:
@@ -125,13 +129,19 @@ def rerun_ledger(
                 listener(n_intervals, case.n_intervals)
         findings = () if so_far else tuple(find_early_end(recorded, store.size() - 1, n_intervals))
     found = n_intervals, n_records, findings, tuple(shown), n_different, origin, recorded.takes_phases
-    return Rerun(*found, tuple(registered))
+    n_given = 0 if case.given is None else len(case.given.rows)
+    return Rerun(*found, tuple(registered), n_given)
 
 
 def _with_people(case: Case, recorded: Recorded, store: Store) -> tuple[Case, list[Between]]:
-    """The case with what people submitted, and what happened between intervals; nobody takes part in private."""
+    """The case with what people submitted, or another simulator gave, and what happened between intervals.
+
+    Nobody takes part in private.
+    """
     if recorded.read_parameter("private"):
         return case, []
+    given = read_given(recorded.directory, case.profiles)
+    case = case if given is None else with_given(case, given)
     return read_people(case, ((block.interval, block.records) for block in read_blocks(store, None)))
 
 

@@ -26,6 +26,7 @@ from cosim.case.devices import list_devices
 from cosim.case.event_checks import check_retirements, list_cut_events
 from cosim.case.fleet import Fleet
 from cosim.case.flexible import make_flexible_devices, make_opening_rows
+from cosim.case.given import GivenInputs
 from cosim.case.head import HeadOfCase, make_head_of_case, read_head
 from cosim.case.heat_pumps import read_own_temperatures
 from cosim.case.houses import list_rows, with_houses
@@ -133,6 +134,8 @@ class Case(MarketCase):
         Voltages of the feeder's head, and limits there, in each interval; None where they are those of the net.
     terms
         What the use of the network costs in each interval; None where nothing is charged.
+    given
+        What another simulator gives in place of the profiles; None where none does.
     """
 
     feeder: Feeder
@@ -145,6 +148,7 @@ class Case(MarketCase):
     tap_state: TapState = NO_TAPS
     head: HeadOfCase | None = None
     terms: Terms | None = None
+    given: GivenInputs | None = None
 
     def at(self, first: int, stop: int) -> Case:
         """The case with its head as it is in intervals first … stop-1; a limit there holds for one interval alone."""
@@ -343,3 +347,9 @@ def make_rules(scenario: Scenario, market: Mechanism) -> Rules:
             records_orders=int(scenario.ledger.facts),
         )
     )
+
+
+def with_given(case: Case, given: GivenInputs) -> Case:
+    """The case run with what another simulator gave, or will give."""
+    inputs, reactive = given.series(case.inputs), given.reactive(case.load_reactive)
+    return replace(case, given=given, inputs=inputs, load_reactive=reactive)

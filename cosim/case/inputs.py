@@ -66,7 +66,7 @@ def read_inputs(scenario: Scenario, given: Profiles | None = None) -> tuple[Prof
     """
     streams, drawn_kwp = _spawn_streams(scenario), dict[str, float]()
     if scenario.profiles.source == "table":
-        profiles = with_own_panels(scenario, _read_table(scenario) if given is None else given)
+        profiles = with_own_panels(scenario, read_profile_table(scenario) if given is None else given)
         check_memory(profiles.n_participants, scenario.horizon.n_intervals)
     else:
         check_memory(scenario.houses.n_houses, scenario.horizon.n_intervals)
@@ -156,7 +156,8 @@ def _read_series(scenario: Scenario, rng: np.random.Generator) -> Series:
     return make_synthetic_series(start, hours, rng, scenario.profiles.load_shape)
 
 
-def _read_table(scenario: Scenario) -> Profiles:
+def read_profile_table(scenario: Scenario) -> Profiles:
+    """Profiles of the table that a scenario names, all of them."""
     return read_profiles(
         check_given(scenario, "profiles", "file"),
         interval_minutes=scenario.horizon.interval_minutes,

@@ -14,15 +14,19 @@ from cosim.simulation.version import find_version
 
 with import_on_demand():
     from cosim.cli.chain import chain_app
+    from cosim.cli.community import community_app
     from cosim.cli.envelope import envelope
     from cosim.cli.hosting import hosting
     from cosim.cli.ledger import ledger_app
     from cosim.cli.members import members_app
     from cosim.cli.net import net_app
+    from cosim.cli.net_check import net_check_app
     from cosim.cli.nodes import nodes_app
     from cosim.cli.people import people_app
     from cosim.cli.portfolio import portfolio_app
     from cosim.cli.portfolio_report import portfolio_report_app
+    from cosim.cli.prices import prices
+    from cosim.cli.profiles import profiles_app
     from cosim.cli.publish import publish_app
     from cosim.cli.readers import readers_app
     from cosim.cli.report import compare, report
@@ -33,17 +37,20 @@ with import_on_demand():
     from cosim.cli.validate import validate
 
 app = typer.Typer(name="gridsettle", no_args_is_help=True, pretty_exceptions_enable=False)
-for command in (run, serve, report, compare, validate, hosting, envelope):
+for command in (run, serve, report, compare, validate, hosting, envelope, prices):
     app.command()(command)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")
 app.add_typer(portfolio_app, name="portfolio")
 app.add_typer(net_app, name="net")
+app.add_typer(profiles_app, name="profiles")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(community_app, name="community")
 app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]
 ledger_app.registered_commands += [*publish_app.registered_commands, *nodes_app.registered_commands]
 ledger_app.registered_commands += chain_app.registered_commands
+net_app.registered_commands += net_check_app.registered_commands
 portfolio_app.registered_commands += portfolio_report_app.registered_commands
 add_examples(app)
 

@@ -106,6 +106,11 @@ def tell_rerun(directory: Path, found: Rerun) -> None:
         shown, differ = len(found.differences), count(found.n_different, "block")
         more = f", the first difference of {shown} is shown" if shown < found.n_different else ""
         typer.echo(f"{directory}: NOT WHAT THE RUN GIVES, {differ} with other records{more}")
+    if found.n_given:
+        typer.echo(
+            f"Another simulator gave the inputs of {count(found.n_given, 'interval')}, taken as given_inputs.csv holds "
+            "them: that they are true is not proven."
+        )
     typer.echo(f"Profiles: {found.origin.value}. Signatures and keys: see gridsettle ledger verify.")
     for height, house, number in found.registered:
         typer.echo(f"block {height}: device {number} of house {house} is registered, and takes no part in the run.")

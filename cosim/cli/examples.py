@@ -16,10 +16,19 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gridsettle envelope --net feeder.json --customers active.csv --profiles others.csv --out envelopes.csv",
         "gridsettle envelope --net feeder.json --rule max_min --head-vm-pu 0.98,1.03",
     ),
+    "prices": (
+        "gridsettle prices --first 977 --intervals 3 --out prices.csv --figure prices.html",
+        "gridsettle prices stressed --first 756 --intervals 5 --limits limits.csv",
+    ),
     "net solve": (
         "gridsettle net solve feeder.json --model three_phase --out solved --judge runpp_3ph",
         "gridsettle net solve street --model four_wire --out solved",
     ),
+    "net check": (
+        "gridsettle net check feeder.json",
+        "gridsettle net check feeder.json --scenario mine.toml --json",
+    ),
+    "net show": ("gridsettle net show feeder.json --out map.svg",),
     "net export": ("gridsettle net export feeder.json --opendss feeder.dss",),
     "scenario list": ("gridsettle scenario list",),
     "scenario show": ("gridsettle scenario show outage",),
@@ -77,6 +86,15 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gridsettle ledger audit runs/default-001 --sample 100",
         "gridsettle ledger audit runs/default-001 --all",
         "gridsettle ledger audit runs/default-001 --rerun",
+    ),
+    "community settle": (
+        "gridsettle community settle runs/default-001 --terms terms.toml --out settled",
+        "gridsettle community settle runs/default-001 --terms terms.toml --out settled --json",
+    ),
+    "community check": ("gridsettle community check settled runs/default-001 --terms terms.toml",),
+    "community share": (
+        "gridsettle community share --rule nucleolus --worth table.csv",
+        "gridsettle community share runs/default-001 --terms terms.toml --orders 1000",
     ),
     "members requests": (
         "gridsettle members requests runs/default-001",

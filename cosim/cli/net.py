@@ -9,6 +9,7 @@ import typer
 
 from cosim.cli import progress, terminal
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, make_printable
+from cosim.cli.net_import import import_net
 from cosim.nets import judges, opendss, solution
 from cosim.nets import solve as solving
 from cosim.results import directory, folders
@@ -70,3 +71,6 @@ def export(
         chosen = solving.choose_model("four_wire" if network.is_dir() else "three_phase", network)
         directory.write_whole(to, opendss.format_opendss(solving.read_network(network, chosen), chosen))
         terminal.show_written([to])
+
+
+net_app.command("import")(import_net)

@@ -15,12 +15,17 @@ from cosim.cli.chain_terms import CONFIRMATIONS, ChainId, Confirmations
 from cosim.cli.errors import bad_input_ends, fail
 from cosim.cli.options import Quiet, SummaryAsJson
 from cosim.interrupts.stop import Stopped
+from cosim.nets.importing import simbench, written
+from cosim.results import folders
 from cosim.scenario import files
 from cosim.simulation import simulate
 
 if TYPE_CHECKING:
     from cosim.results.result import Result
     from cosim.scenario.model import Scenario
+
+RUN = "run"
+"""Folder of the run in that of a grid that the command has written."""
 
 
 def run(
@@ -53,6 +58,15 @@ def run(
     anchor_every: Annotated[
         int, typer.Option(min=1, metavar="BLOCKS", help="Blocks after which to anchor again.")
     ] = 24,
+    code: Annotated[
+        str | None,
+        typer.Option(
+            "--simbench",
+            metavar="CODE",
+            help="Run a SimBench grid with its own profiles instead of a scenario; network, profiles and scenario are "
+            "written into --out, the run into its folder 'run'.",
+        ),
+    ] = None,
 ) -> None:
     """Run a scenario: clear, check by AC power flow, curtail, settle, record, sum up.
 
@@ -64,14 +78,23 @@ def run(
 
       gridsettle run my.toml --until 2017-02-01 --json
 
+      gridsettle run --simbench 1-LV-rural1--0-sw --out rural --until 2016-01-02
+
       gridsettle run --chain http://127.0.0.1:8545 --contract ADDRESS --chain-key account.key
     """
     with bad_input_ends():
-        chosen = files.load_scenario(scenario)
-        if seed is not None:
-            chosen = chosen.with_changes("--seed", seed=seed)
-        if until is not None:
-            chosen = chosen.with_changes("--until", horizon={"hours": _hours_until(chosen, until)})
+        if code is None:
+            chosen = _with_options(files.load_scenario(scenario), seed, until)
+        else:
+            if scenario != "default":
+                fail(f"--simbench: expected no scenario beside it, got '{scenario}'; leave one of the two out")
+            begun = out or next_directory(code)
+            if resume:
+                fail(
+                    f"--resume: expected a scenario to go on with, got --simbench; go on with: gridsettle run "
+                    f"{begun / written.SCENARIO} --out {begun / RUN} --resume"
+                )
+            chosen, out = _import_simbench(code, begun, seed, until), begun / RUN
         if resume and out is None:
             fail("--resume: expected the directory of the run to go on with, got none; add --out DIR")
         if report and chosen.profiles.source != "table":
@@ -91,6 +114,24 @@ def run(
             terminal.show_summary(result)
         if anchoring is not None:
             beside.end_beside(anchoring, directory, quiet=quiet or as_json)
+
+
+def _with_options(chosen: Scenario, seed: int | None, until: datetime | None) -> Scenario:
+    """The scenario with what the command's options change."""
+    if seed is not None:
+        chosen = chosen.with_changes("--seed", seed=seed)
+    if until is not None:
+        chosen = chosen.with_changes("--until", horizon={"hours": _hours_until(chosen, until)})
+    return chosen
+
+
+def _import_simbench(code: str, folder: Path, seed: int | None, until: datetime | None) -> Scenario:
+    """Scenario of a SimBench grid, written into a new or empty folder with its network and profiles."""
+    folders.check_empty(folder)
+    prepared = written.prepare_files(simbench.import_simbench(code), folder / "feeder.json", code)
+    _with_options(files.parse_scenario(prepared.scenario, code), seed, until)  # is refused before anything is written
+    written.write_files(prepared)
+    return _with_options(files.load_scenario(folder / written.SCENARIO), seed, until)
 
 
 def _check_memory_of_report(chosen: Scenario) -> None:

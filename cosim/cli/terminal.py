@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cosim.cli.errors import make_printable
+from cosim.nets.doctor.finding import POINTS
 from cosim.results import binding, labels, local_time
 from cosim.results.applied_limits import describe_limits
 from cosim.results.statement_words import describe_statement
@@ -20,14 +21,17 @@ from cosim.results.summary import EXTREMES
 from cosim.results.voltage_words import describe_voltage_control
 
 if TYPE_CHECKING:
+    from cosim.nets.doctor.finding import Diagnosis, Finding
     from cosim.nets.judges import Difference
     from cosim.nets.solution import NetSolution
+    from cosim.prices.local_prices import LocalPrices
     from cosim.results.result import Result
     from cosim.studies.hosting.compared import ComparedHosting
     from cosim.studies.hosting.study import StochasticHosting
     from cosim.validation.envelopes import OperatingEnvelopes
     from cosim.validation.hosting import Hosting
     from cosim.validation.validate import Validation
+    from data.meters.account import Line
 
 NOT_SOLVED = "not solved"
 MOST_NAMED = 5
@@ -382,6 +386,35 @@ def show_compared_hosting(compared: ComparedHosting, name: str, written: Sequenc
         show_written(written)
 
 
+def show_local_prices(found: LocalPrices, written: Sequence[Path]) -> None:
+    """Print the range of prices in each interval with what binds there, and the intervals without any."""
+    columns = ("interval", "from, UTC", "head>", "lowest>", "highest>", "binding")
+    table = make_table("local prices, EUR/kWh", *columns)
+    rows = list(found.list_ranges())
+    for row in rows[:MOST_ROWS]:
+        shown = (f"{row[key] / 1e6:.4f}" for key in ("head_ueur", "lowest_ueur", "highest_ueur"))
+        place = escape(make_printable("; ".join(row["binding"])))
+        table.add_row(str(row["interval"]), f"{row['time']:%Y-%m-%d %H:%M}", *shown, place)
+    console = Console()
+    console.print(table)
+    if len(rows) > MOST_ROWS:
+        console.print(f"and {len(rows) - MOST_ROWS:,} more", highlight=False)
+    said = found.summary
+    console.print(
+        f"{said['priced']:,} of {said['intervals']:,} intervals priced, {said['congested']:,} of them congested; load "
+        f"lost at {said['lost_load_eur_per_kwh']:g} EUR/kWh, waiting at {said['waiting_eur_per_kwh']:g} EUR/kWh",
+        soft_wrap=True,
+        highlight=False,
+    )
+    for each in found.not_priced[:10]:
+        typer.echo(f"not priced: interval {each['interval']} at {each['time']}: {each['reason']}")
+    if len(found.not_priced) > 10:
+        typer.echo(f"and {len(found.not_priced) - 10:,} more that are not priced; --json has them")
+    show_notes(found.notes)
+    if written:
+        show_written(written)
+
+
 def show_envelopes(found: OperatingEnvelopes, written: Sequence[Path]) -> None:
     """Print the mean envelope of each customer with what stops it most often, and the intervals without any."""
     of = "mean " if found.table["time"].nunique(dropna=False) > 1 else ""
@@ -423,6 +456,32 @@ def show_notes(notes: Iterable[str]) -> None:
         typer.echo(f"note: {make_printable(note)}")
 
 
+def show_diagnosis(found: Diagnosis, network: Path) -> None:
+    """Print what the doctor found, the worst first, by check, and the score."""
+    typer.echo(make_printable(f"{network}: {found.n_checks} checks, power flow: {found.power_flow}"))
+    grouped: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found.findings:
+        grouped.setdefault((str(finding.severity), finding.check), []).append(finding)
+    for (severity, check), some in grouped.items():
+        typer.echo(f"\n{severity}: {check}" + (f" ({len(some)} times)" if len(some) > 1 else ""))
+        for finding in some[:MOST_NAMED]:
+            typer.echo(make_printable(f"  {finding.place}: {finding.what}"))
+        if len(some) > MOST_NAMED:
+            typer.echo(f"  and {len(some) - MOST_NAMED} more, which --json lists")
+        typer.echo(f"  why: {some[0].why}")
+        typer.echo(f"  remedy: {some[0].remedy}")
+    typer.echo("")
+    show_score(found)
+
+
+def show_score(found: Diagnosis) -> None:
+    """Print the score of a network, and how it is made."""
+    counts = ", ".join(f"{found.count(s)} {s}{'s' * (found.count(s) != 1)}" for s in POINTS)
+    typer.echo(f"{'sound' if found.is_sound else 'not sound'}: {counts}; score {found.score} of 100")
+    rule = ", ".join(f"{points} for {severity}s" for severity, points in POINTS.items())
+    typer.echo(f"(100 less {rule}, once for each kind of finding, however many elements have it)")
+
+
 def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
     """Print the extremes of a solved network, its notes and the files written."""
     # Where all phases are alike, the first stands for them.
@@ -449,6 +508,29 @@ def show_net(found: NetSolution, network: Path, out: Path | None) -> None:
     show_notes(found.notes)
     if out is not None:
         show_written([out / "voltage.csv", out / "branch_current.csv"])
+
+
+def show_meters(sums: pd.DataFrame, lines: Sequence[Line], said: Iterable[str], written: Sequence[Path]) -> None:
+    """Print what was read, filled, refused and written of each meter, why, and what was understood."""
+    parts = ("read", "cut", "filled", "refused", "written")
+    table = make_table("profiles of meters, counts and Wh", "meter", "direction", *(f"{name}>" for name in parts))
+    for row in sums.head(MOST_ROWS).to_dict(orient="records"):
+        cells = [
+            f"{row[f'{name}_count']:,}: {row[f'{name}_wh']:,} Wh" if row[f"{name}_count"] else "-" for name in parts
+        ]
+        table.add_row(*(escape(make_printable(str(row[name]))) for name in ("meter", "direction")), *cells)
+    Console().print(table)
+    if len(sums) > MOST_ROWS:
+        typer.echo(f"and {len(sums) - MOST_ROWS:,} more; --report has them all")
+    rest = [line for line in lines if line.what not in ("read", "written")]
+    for line in rest[:MOST_ROWS]:
+        times = f" {line.begin} to {line.end}" if line.begin else ""
+        which = f"{line.what} {line.meter}, {line.direction}: {line.rule},{times} {line.number:,}, {line.wh:,} Wh"
+        typer.echo(make_printable(which))
+    if len(rest) > MOST_ROWS:
+        typer.echo(f"and {len(rest) - MOST_ROWS:,} more such lines; --report has them all")
+    show_notes(said)
+    show_written(written)
 
 
 def show_difference(judge: str, found: Difference) -> None:

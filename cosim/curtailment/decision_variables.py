@@ -138,7 +138,7 @@ def _make_effect(p: Problem, exchanges: Rows, source: Places) -> csc_array:
     A cut sale leaves what panels or fuel cell made; what is absorbed goes on being made, and charges the battery.
     """
     n, m = p.orders.need_wh.size, exchanges.size
-    at_load, at_battery, at_source = _find_columns(p)
+    at_load, at_battery, at_source = find_columns(p)
     houses, cuts = np.arange(n), np.arange(m)
     n_waiting = 2 if p.orders.flexible_wh.any() else 0
     lot, stored = exchanges["kind"] == Kind.LOT_SALE, np.flatnonzero(exchanges["kind"] == Kind.SHARE_STORE)
@@ -150,14 +150,14 @@ def _make_effect(p: Problem, exchanges: Rows, source: Places) -> csc_array:
         (at_load, m + (1 + n_waiting) * n + houses, 1.0),
     ]
     for k in range(n_waiting):
-        parts += [(row, m + (1 + k) * n + houses, share) for row, share in _find_waiting_shares(p, at_load)]
+        parts += [(row, m + (1 + k) * n + houses, share) for row, share in find_waiting_shares(p, at_load)]
     row, column = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     change = np.concatenate([np.broadcast_to(part[2], part[0].shape) for part in parts])
     shape = p.case.feeder.injection_bus.size, m + (2 + n_waiting) * n
     return csc_array(coo_array((change, (row, column)), shape))
 
 
-def _find_waiting_shares(p: Problem, at_load: Places) -> list[tuple[Places, Floats]]:
+def find_waiting_shares(p: Problem, at_load: Places) -> list[tuple[Places, Floats]]:
     """Injections, (N,) each, and the parts that they have in what waits of each house: cars wait at wall boxes."""
     n, connections = p.orders.need_wh.size, p.case.feeder.connections
     if connections is None or connections.ev is None:
@@ -166,7 +166,7 @@ def _find_waiting_shares(p: Problem, at_load: Places) -> list[tuple[Places, Floa
     return [(connections.column("ev"), of_cars), (at_load, 1.0 - of_cars)]
 
 
-def _find_columns(p: Problem) -> tuple[Places, Places, Places]:
+def find_columns(p: Problem) -> tuple[Places, Places, Places]:
     """Injection of each house's load, battery, and of what it sells: panels, or a fuel cell where there are none."""
     connections = p.case.feeder.connections
     if connections is None:
@@ -185,7 +185,7 @@ def _with_reactive(effect: csc_array, p: Problem) -> csc_array:
     first = effect.shape[1] - n * (3 if p.orders.flexible_wh.any() else 1)
     column = np.arange(first, effect.shape[1])
     repeats = column.size // n
-    row, q = (np.tile(of_houses, repeats) for of_houses in (_find_columns(p)[0], reactive.tan_phi(p.orders.interval)))
+    row, q = (np.tile(of_houses, repeats) for of_houses in (find_columns(p)[0], reactive.tan_phi(p.orders.interval)))
     return csc_array(effect + 1j * csc_array(coo_array((q, (row, column)), effect.shape)))
 
 

@@ -24,8 +24,10 @@ from market.state import State
 
 def with_admitted_devices(case: Case, network: NetworkState) -> Case:
     """The case with the devices that are admitted, and no others."""
-    made = case.fleet.make_inputs(network.standing)
-    return replace(case, inputs=made._replace(submissions=case.inputs.submissions))
+    made, loads = case.fleet.make_inputs(network.standing), case.load_reactive
+    if case.given is not None:
+        made, loads = case.given.series(made), case.given.reactive(loads)
+    return replace(case, inputs=made._replace(submissions=case.inputs.submissions), load_reactive=loads)
 
 
 def with_orders_of_parts(window: Window, event: EventInterval) -> Window:

@@ -65,6 +65,8 @@ def _without_repeats(error: ValidationError) -> Iterator[dict[str, Any]]:
 
 def _explain_one(item: dict[str, Any], scenario: type[Section]) -> str:
     location = [str(part) for part in item["loc"]]
+    if not location:  # raised by the whole file about several of its keys; it names them itself
+        return str(item["msg"]).removeprefix("Value error, ")
     key, section = shorten(".".join(location)), _section_holding(location, scenario)
     if item["type"] == "value_error":  # raised by a section about several of its keys, in words of ours
         return f"{key}: {item['msg'].removeprefix('Value error, ')}"
@@ -102,7 +104,17 @@ def _section_holding(location: Sequence[str], scenario: type[Section]) -> type[S
     if location[0] == "participants":
         return ParticipantSection if len(location) == 3 else None
     inner = scenario.model_fields[location[0]].annotation
+    if len(location) == 3:  # a table of sections, by names
+        return next((part for part in _list_sections(inner)), None)
     return inner if len(location) == 2 and isinstance(inner, type) and issubclass(inner, Section) else None
+
+
+def _list_sections(annotation: Any) -> Iterator[type[Section]]:
+    """Sections that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _list_sections(part)
 
 
 def shorten(value: object, most: int = 200) -> str:

@@ -28,6 +28,8 @@ AHEAD = 2
 """Tasks in a cluster for each thread of its workers: none waits for the next one."""
 SILENT = "distributed", "distributed.client", "distributed.core", "tornado.application"
 """Loggers of Dask that tell of a connection that is lost."""
+LONGEST_CONNECT_S = 10.0
+"""How long a scheduler may take to answer at first."""
 LONGEST_ANSWER_S = 60.0
 """How long an answer that is finished may take to come."""
 POLL_S = 1.0
@@ -179,7 +181,7 @@ def _connect(distributed: Any, scheduler: str) -> Iterator[Any]:
         each.setLevel(logging.CRITICAL + 1)
     try:
         try:
-            client = distributed.Client(scheduler, timeout=10)
+            client = distributed.Client(scheduler, timeout=LONGEST_CONNECT_S)
         except (OSError, ValueError) as reason:
             raise ScenarioError(f"--scheduler: expected a Dask scheduler at {scheduler}, got {reason}") from reason
         try:

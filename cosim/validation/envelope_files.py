@@ -73,7 +73,7 @@ def read_heads(words: str | None) -> tuple[float, ...]:
         ) from reason
 
 
-def check_ending(out: Path) -> Path:
+def check_ending(out: Path, option: str = "--out") -> Path:
     """The file itself if its ending says what to write.
 
     Raises
@@ -82,7 +82,7 @@ def check_ending(out: Path) -> Path:
         If it does not.
     """
     if out.suffix.lower() not in (*CSV, *PARQUET):
-        raise ScenarioError(f"--out: expected a file that ends in .csv or .parquet, got {out}; rename it")
+        raise ScenarioError(f"{option}: expected a file that ends in .csv or .parquet, got {out}; rename it")
     return out
 
 
@@ -96,6 +96,17 @@ def check_page(page: Path, profiles: Path | None) -> Path:
     """
     if profiles is None:
         raise ScenarioError("--figure: expected --profiles, whose day it shows, got none; give them")
+    return check_html(page)
+
+
+def check_html(page: Path) -> Path:
+    """The file of a figure itself, if its ending says that it is a page.
+
+    Raises
+    ------
+    ScenarioError
+        If it does not.
+    """
     if page.suffix.lower() not in HTML:
         raise ScenarioError(f"--figure: expected a file that ends in .html, got {page}; rename it")
     return page

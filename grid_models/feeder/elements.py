@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -94,19 +95,26 @@ SOLVER_OPTIONS = {
 """Options of `runpp` that say how a solution is found, not what it is; those stored in a net are dropped."""
 
 
+REFUSED_REMEDY = "take them out of service, or put what they feed into the AC network"
+
 SUMMED = "unbalanced loads or generators: counted as the sum of their phases"
 """End of the note on kept elements that have phases; it is true of the balanced model alone."""
 
 
 def check_element_types(name: str, net: Any) -> None:
     """Raise `GridError` if the net has elements in service that are not supported."""
+    for table, index in list_refused(net):
+        raise GridError(
+            f"network '{name}': expected an AC network, got {ELEMENT_TYPES[table].words} in service (table '{table}', "
+            f"index {index}); {REFUSED_REMEDY}"
+        )
+
+
+def list_refused(net: Any) -> Iterator[tuple[str, int]]:
+    """Table and index of each element in service for which a net is refused."""
     for table, kind in ELEMENT_TYPES.items():
-        rows = _in_service(net, table)
-        if kind.handling is Handling.REFUSED and len(rows):
-            raise GridError(
-                f"network '{name}': expected an AC network, got {kind.words} in service (table '{table}', index "
-                f"{rows.index[0]}); take them out of service, or put what they feed into the AC network"
-            )
+        for label in _in_service(net, table).index if kind.handling is Handling.REFUSED else ():
+            yield table, int(label)
 
 
 def drop_elements(net: Any) -> None:
@@ -161,7 +169,7 @@ def list_notes(net: Any, *, keep_elements: bool) -> list[str]:
         *net.get("_left_out", ()),
         *_list_handled(net, keep_elements=keep_elements),
         *_list_simplified(net, keep_elements=keep_elements),
-        *_list_idle_taps(net),
+        *(f"{tap.table} {tap.label}: {tap.what}" for tap in list_idle_taps(net)),
         *list_doubts(net),
     ]
 
@@ -175,6 +183,11 @@ def _list_handled(net: Any, *, keep_elements: bool) -> Iterator[str]:
         yield f"elements of the net that participants replace: {', '.join(replaced)}; keep_elements = true keeps them"
     if kept:
         yield f"elements of the net that are kept beside the participants: {', '.join(kept)}"
+    yield from list_unread(net)
+
+
+def list_unread(net: Any) -> Iterator[str]:
+    """Elements that no power flow reads, tables that pandapower has not, controllers, in words."""
     unread = _count_elements(net, Handling.IGNORED)
     if unread:
         yield f"elements of the net that no power flow reads: {', '.join(unread)}"
@@ -197,12 +210,17 @@ def _count_elements(net: Any, handling: Handling) -> list[str]:
     return [f"{words} ({count})" for words, count in counts if count]
 
 
-def _list_simplified(net: Any, *, keep_elements: bool) -> Iterator[str]:
+def list_unjudged(net: Any) -> Iterator[str]:
+    """Elements whose rating no verdict knows, in words."""
     if len(net.trafo3w):
         yield f"{len(net.trafo3w)} three-winding transformers: carried in the power flow, their loading is not judged"
     rated = int(net.switch["in_ka"].notna().sum()) if "in_ka" in net.switch else 0
     if rated:
         yield f"{rated} switches with a rated current (in_ka): carried in the power flow, their loading is not judged"
+
+
+def _list_simplified(net: Any, *, keep_elements: bool) -> Iterator[str]:
+    yield from list_unjudged(net)
     unbalanced = len(net.asymmetric_load) + len(net.asymmetric_sgen)
     if keep_elements and unbalanced:
         yield f"{unbalanced} {SUMMED}"
@@ -218,7 +236,18 @@ def _list_simplified(net: Any, *, keep_elements: bool) -> Iterator[str]:
 _TAP_TYPES = ("Ratio", "Symmetrical", "Ideal")
 
 
-def _list_idle_taps(net: Any) -> Iterator[str]:
+@dataclass(frozen=True)
+class IdleTap:
+    """A tap position that changes nothing: index and name of its transformer, the position, and why."""
+
+    table: str
+    index: int
+    label: str
+    what: str
+    position: float
+
+
+def list_idle_taps(net: Any) -> Iterator[IdleTap]:
     """Tap positions beside the neutral one that change nothing, since a column that they need is empty."""
     for table in ("trafo", "trafo3w"):
         frame = _in_service(net, table)
@@ -227,7 +256,8 @@ def _list_idle_taps(net: Any) -> Iterator[str]:
                 reason = _find_idle_reason(row, tap)
                 if reason:
                     name = f" '{row['name']}'" if isinstance(row.get("name"), str) else ""
-                    yield f"{table} {label}{name}: its tap position {row[f'{tap}_pos']:g} has no effect, since {reason}"
+                    what = f"its tap position {row[f'{tap}_pos']:g} has no effect, since {reason}"
+                    yield IdleTap(table, int(label), f"{label}{name}", what, float(row[f"{tap}_pos"]))
 
 
 def _find_idle_reason(row: Any, tap: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -120,10 +121,14 @@ NEEDED = {
 
 def find_flaw(net: Any) -> str:
     """The first element in service that lacks a number; empty where none does."""
+    return next((f"{table} {label}: {column} is empty" for table, label, column in list_empty(net)), "")
+
+
+def list_empty(net: Any) -> Iterator[tuple[str, int, str]]:
+    """Table, index and column of each number that an element in service lacks."""
     for table, columns in NEEDED.items():
         frame = net[table]
         frame = frame[frame["in_service"].astype(bool)]
         for column in frame.columns.intersection(list(columns)):
             for label in frame.index[frame[column].isna()]:
-                return f"{table} {label}: {column} is empty"
-    return ""
+                yield table, int(label), column

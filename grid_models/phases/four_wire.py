@@ -2,7 +2,8 @@
 
 A line section is `inv(Z)` of its conductors with half of its capacitance at either end (Kersting 2012, "Distribution
 System Modeling and Analysis", ch. 6). A transformer is three single-phase ones, their impedance on the low-voltage side
-and no magnetising branch.
+and no magnetising branch. Any other passive element (a transformer of another connection, a capacitor, a reactor) is
+the admittance matrix between its terminals.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from grid_models.phases.sequence import PHASES
 from grid_models.phases.tables import Row, Tables
 
 FREQUENCY_HZ = 50.0
+"""Of a folder that does not say another in network.csv."""
+THROUGH = ("from", "to")
+"""Ends between which a conductor goes on, unlike those of windings."""
 WINDINGS = {
     ("dyn", 1): ((0, 2), (1, 0), (2, 1)),
     ("dyn", 5): ((1, 0), (2, 1), (0, 2)),
@@ -27,6 +31,10 @@ WINDINGS = {
     ("ynyn", 0): ((0, None), (1, None), (2, None)),
 }
 """Phases of the high-voltage side between which each low-voltage phase's winding has its partner."""
+
+
+NAMES_OF_BRANCHES = ("line", "trafo", "branch")
+"""Columns that name a branch."""
 
 
 class Linecode(NamedTuple):
@@ -66,10 +74,13 @@ def make_four_wire(tables: Tables) -> Circuit:
     """
     nodes = _make_nodes(tables.bus)
     codes = read_linecodes(tables.linecode_matrix)
-    _check_unique([*tables.line, *tables.transformer], ("line", "trafo"))
+    frequency_hz = read_frequency(tables)
+    named = _group(tables.terminal, "branch")
+    _check_unique([*tables.line, *tables.transformer, *(rows[0] for rows in named.values())], NAMES_OF_BRANCHES)
     _check_unique(tables.load, ("load",))
-    branches = [_make_line(row, nodes, codes) for row in tables.line]
+    branches = [_make_line(row, nodes, codes, frequency_hz) for row in tables.line]
     branches += [_make_transformer(row, nodes) for row in tables.transformer]
+    branches += _make_passive(named, tables.admittance, nodes)
     earth = [(nodes.find(row, "bus", row["conductor"])[0], _earth_admittance(row)) for row in tables.earthing]
     ports = np.array([_find_port(row, nodes) for row in tables.load], dtype=np.int64).reshape(-1, 2)
     vn_kv = np.array([nodes.rows[bus]["vn_kv"] for bus, _ in nodes.node])
@@ -85,6 +96,23 @@ def make_four_wire(tables: Tables) -> Circuit:
         port_to=ports[:, 1],
         power_kva=np.array([row["p_kw"] + 1j * row["q_kvar"] for row in tables.load], dtype=np.complex128),
     )
+
+
+def read_frequency(tables: Tables) -> float:
+    """Frequency of a folder, Hz; raises `GridError` where it has several."""
+    if len(tables.network) > 1:
+        raise tables.network[1].refuse(
+            "frequency_hz", "one row, since a network has one frequency", "remove the others"
+        )
+    return float(tables.network[0]["frequency_hz"]) if tables.network else FREQUENCY_HZ
+
+
+def _group(rows: list[Row], column: str) -> dict[str, list[Row]]:
+    """Rows by the word in a column, in the order of the first of each."""
+    grouped: dict[str, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(row[column], []).append(row)
+    return grouped
 
 
 def _make_nodes(rows: list[Row]) -> Nodes:
@@ -142,7 +170,7 @@ def _make_linecode(name: str, entries: dict[tuple[str, str], Row]) -> Linecode:
     return Linecode(conductors, impedance, capacitance)
 
 
-def _make_line(row: Row, nodes: Nodes, codes: dict[str, Linecode]) -> Branch:
+def _make_line(row: Row, nodes: Nodes, codes: dict[str, Linecode], frequency_hz: float) -> Branch:
     if row["code"] not in codes:
         raise row.refuse("code", "a code of linecode_matrix.csv", suggest_name(row["code"], codes, "add it there"))
     code = codes[row["code"]]
@@ -154,7 +182,7 @@ def _make_line(row: Row, nodes: Nodes, codes: dict[str, Linecode]) -> Branch:
     if near != far:
         raise row.refuse("to_bus", f"a bus of {near} kV like from_bus", f"it has {far} kV; put a transformer between")
     series = np.linalg.inv(code.impedance * row["length_km"])
-    half = 1j * np.pi * FREQUENCY_HZ * code.capacitance * 1e-9 * row["length_km"]
+    half = 1j * np.pi * frequency_hz * code.capacitance * 1e-9 * row["length_km"]
     admittance = np.block([[series + half, -series], [-series, series + half]])
     ends = ("from",) * k + ("to",) * k
     tied = tuple((i, i + k) for i in range(k))
@@ -189,6 +217,57 @@ def _make_transformer(row: Row, nodes: Nodes) -> Branch:
     tied = ((3, 4), (4, 5), (5, 6), *(((0, 1), (1, 2)) if delta else ()))
     ends = ("hv",) * 3 + ("lv",) * 4
     return Branch(row["trafo"], node, ends, tuple("abcabcn"), windings.T @ windings / z, rated, tied)
+
+
+def _make_passive(named: dict[str, list[Row]], rows: list[Row], nodes: Nodes) -> Iterator[Branch]:
+    """Branches of terminals and the admittances between them; pairs that are not named have none."""
+    entries = _group(rows, "branch")
+    for name, of_branch in entries.items():
+        if name not in named:
+            raise of_branch[0].refuse("branch", "a branch of terminal.csv", suggest_name(name, named, "add it there"))
+    for name, terminals in named.items():
+        _check_unique(terminals, ("terminal",))
+        place = {row["terminal"]: k for k, row in enumerate(terminals)}
+        matrix = np.zeros((len(place), len(place)), np.complex128)
+        seen: set[tuple[str, str]] = set()
+        for row in entries.get(name, []):
+            for column in ("i", "j"):
+                if row[column] not in place:
+                    raise row.refuse(column, f"a terminal of '{name}' ({', '.join(place)})")
+            if (row["i"], row["j"]) in seen:
+                raise row.refuse("j", f"each pair i, j of branch '{name}' once")
+            seen.add((row["i"], row["j"]))
+            matrix[place[row["i"]], place[row["j"]]] = row["g_s"] + 1j * row["b_s"]
+        _check_passive(terminals[0], matrix)
+        node = np.array([nodes.find(row, "bus", row["conductor"])[0] for row in terminals], dtype=np.int64)
+        yield Branch(
+            name,
+            node,
+            tuple(row["end"] for row in terminals),
+            tuple(row["conductor"] for row in terminals),
+            matrix,
+            np.array([row["i_max_a"] for row in terminals]),
+            tuple(_find_tied(terminals, matrix)),
+        )
+
+
+def _check_passive(first: Row, matrix: Complex) -> None:
+    """Raise `GridError` where a matrix has nothing in it, or is none of an element that only takes power."""
+    largest = np.abs(matrix).max()
+    if not largest > 0.0:
+        raise first.refuse("branch", "rows of admittance.csv with admittances of this branch", "add them")
+    if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-9 * largest):
+        raise first.refuse("branch", "g_s and b_s in admittance.csv to be the same for i,j and j,i")
+    if np.linalg.eigvalsh(matrix.real).min() < -1e-6 * largest:
+        raise first.refuse("branch", "g_s in admittance.csv of an element that generates nothing", "check its signs")
+
+
+def _find_tied(terminals: list[Row], matrix: Complex) -> Iterator[tuple[int, int]]:
+    """Pairs that conduct: those of one winding, or of the two ends of a conductor; windings are apart from another."""
+    ends = [row["end"] for row in terminals]
+    for i, j in zip(*np.nonzero(np.triu(matrix, 1)), strict=True):
+        if ends[i] == ends[j] or (ends[i] in THROUGH and ends[j] in THROUGH):
+            yield int(i), int(j)
 
 
 def _earth_admittance(row: Row) -> complex:

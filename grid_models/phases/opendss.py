@@ -15,7 +15,7 @@ import numpy as np
 from grid_models.arrays import Floats
 from grid_models.errors import GridError
 from grid_models.phases.circuit import EARTH, Branch, Circuit, Source
-from grid_models.phases.four_wire import FREQUENCY_HZ, Linecode, read_linecodes
+from grid_models.phases.four_wire import Linecode, read_frequency, read_linecodes
 from grid_models.phases.sequence import TO_SEQUENCES
 from grid_models.phases.tables import Tables
 from grid_models.phases.tee import find_tee, turn_back
@@ -65,12 +65,14 @@ def write_four_wire(tables: Tables, circuit: Circuit) -> Script:
     Raises
     ------
     GridError
-        If a source is not balanced.
+        If a source is not balanced, or there are branches of admittance.csv.
     """
+    if tables.terminal:
+        raise tables.terminal[0].refuse("branch", "no branch of terminal.csv, which is not written for OpenDSS yet")
     number = {row["bus"]: f"b{k}" for k, row in enumerate(tables.bus)}
     codes = read_linecodes(tables.linecode_matrix)
     ids = {name: f"c{k}" for k, name in enumerate(codes)}
-    commands = [*_begin(FREQUENCY_HZ)]
+    commands = [*_begin(read_frequency(tables))]
     commands += _write_sources(circuit, [number[circuit.bus[source.node[0]]] for source in circuit.sources])
     commands += [_write_linecode(ids[name], code) for name, code in codes.items()]
     terminals: list[tuple[str, int]] = []

@@ -1,12 +1,14 @@
-"""Read the folder of tables that describes a four-wire network: checked cells, no more.
+"""Read and write the folder of tables that describes a four-wire network: checked cells, no more.
 
-`bus, line, linecode_matrix, source, load` and, where there are any, `transformer` and `earthing`, each a CSV file. What
-the columns mean is in docs/how-to/phases.md; what the tables make together is in `grid_models.phases.four_wire`.
+`bus, line, linecode_matrix, source, load` and, where there are any, `transformer`, `earthing`, `terminal`, `admittance`
+and `network`, each a CSV file. What the columns mean is in docs/how-to/phases.md; what the tables make together is in
+`grid_models.phases.four_wire`.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +52,9 @@ class Tables(NamedTuple):
     source: list[Row]
     earthing: list[Row]
     load: list[Row]
+    terminal: list[Row]
+    admittance: list[Row]
+    network: list[Row]
 
 
 def _name(text: str) -> str:
@@ -174,9 +179,19 @@ COLUMNS: dict[str, dict[str, Reader]] = {
         "p_kw": _number,
         "q_kvar": _number,
     },
+    "terminal": {
+        "branch": _name,
+        "terminal": _name,
+        "bus": _name,
+        "conductor": _conductor,
+        "end": _name,
+        "i_max_a": CURRENT_A,
+    },
+    "admittance": {"branch": _name, "i": _name, "j": _name, "g_s": _number, "b_s": _number},
+    "network": {"frequency_hz": _between(1.0, 1000.0)},
 }
 """Columns of each table, and what reads their cells."""
-OPTIONAL = ("transformer", "earthing")
+OPTIONAL = ("transformer", "earthing", "terminal", "admittance", "network")
 
 
 def read_tables(folder: Path) -> Tables:
@@ -190,6 +205,48 @@ def read_tables(folder: Path) -> Tables:
     if not folder.is_dir():
         raise GridError(f"{folder}: expected a folder with {', '.join(f'{name}.csv' for name in COLUMNS)}, found none")
     return Tables(**{name: _read_table(folder / f"{name}.csv", name) for name in COLUMNS})
+
+
+def format_tables(tables: Tables) -> dict[str, str]:
+    r"""Text of each table that has rows or must be there, by its name; numbers are written so that they are read back.
+
+    Examples
+    --------
+    >>> rows = [Row({"bus": "b1", "vn_kv": 0.4, "conductors": "abcn"}, "bus.csv, line 2")]
+    >>> format_tables(Tables(rows, [], [], [], [], [], [], [], [], []))["bus"]
+    'bus,vn_kv,conductors\nb1,0.4,abcn\n'
+    """
+    texts: dict[str, str] = {}
+    for name, rows in tables._asdict().items():
+        if rows or name not in OPTIONAL:
+            text = io.StringIO()
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(COLUMNS[name])
+            writer.writerows([_format(row[column]) for column in COLUMNS[name]] for row in rows)
+            texts[name] = text.getvalue()
+    return texts
+
+
+def _format(cell: Any) -> str:
+    return cell if isinstance(cell, str) else repr(float(cell))
+
+
+def write_tables(tables: Tables, folder: Path) -> None:
+    """Write tables into a folder that is new or empty, as `read_tables` reads them.
+
+    Raises
+    ------
+    GridError
+        If the folder holds something, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise GridError(f"{folder}: expected a new or empty folder for tables, found files in it; choose another")
+        for name, text in format_tables(tables).items():
+            (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+    except OSError as reason:
+        raise GridError(f"{folder}: expected a folder that can be written, got {reason.strerror}") from reason
 
 
 def _read_table(path: Path, name: str) -> list[Row]:

@@ -14,7 +14,7 @@ import pandapower as pp
 from pandapower.pypower.idx_brch import F_BUS, T_BUS
 from pandapower.pypower.idx_bus import BASE_KV, GS, PD, QD
 from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
+from scipy.sparse.linalg import MatrixRankWarning, SuperLU, splu
 
 from grid_models.arrays import Complex, Floats, Ints
 from grid_models.errors import GridError, NothingToSolveError
@@ -24,13 +24,21 @@ from grid_models.feeder.net_tables import find_flaw
 from grid_models.powerflow.kernel import Network
 
 # Without numba: pandapower would compile for about 3 s in every process, more than a run's few calls can win back.
-RUNPP_OPTIONS: dict[str, Any] = {"calculate_voltage_angles": True, "trafo_loading": "current", "numba": False}
+# Without lightsim2grid: whether a net is solved must not depend on what else is installed.
+RUNPP_OPTIONS: dict[str, Any] = {
+    "calculate_voltage_angles": True,
+    "trafo_loading": "current",
+    "numba": False,
+    "lightsim2grid": False,
+}
 """Options of every `runpp`, so that the fast engine and pandapower solve the same model.
 
 The first two are pandapower's defaults, and `runpp` takes a net's own `user_pf_options` before them.
 """
 MAX_ITERATIONS = 30
 """Newton iterations: pandapower's default of 10 is made for a tolerance a thousand times as large."""
+LEAST_VM_PU = 0.01
+"""Where nothing draws power, 0 V solves the equations of power too, and Newton's method may end there."""
 
 
 class Matrices(NamedTuple):
@@ -86,6 +94,7 @@ def read_matrices(net: Any, name: str = "") -> Matrices:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of tables that older versions wrote
+            warnings.simplefilter("error", MatrixRankWarning)  # what follows it is not a number
             pp.runpp(solved, tolerance_mva=1e-11, max_iteration=MAX_ITERATIONS, **RUNPP_OPTIONS)
     except Exception as reason:  # pandapower raises its own, UserWarning and numpy's errors
         flaw = find_flaw(net)
@@ -93,6 +102,13 @@ def read_matrices(net: Any, name: str = "") -> Matrices:
             f"{_name_net(net, name)}: expected a net that pandapower.runpp solves without the "
             f"participants, got {flaw or f'{type(reason).__name__}: {reason}'}"
         ) from reason
+    lowest = solved.res_bus["vm_pu"].min()  # of the buses with supply: others have none
+    if lowest < LEAST_VM_PU:
+        raise GridError(
+            f"{_name_net(net, name)}: expected a net that pandapower.runpp solves without the participants, got "
+            f"{lowest:.3f} pu at bus {solved.res_bus['vm_pu'].idxmin()}, where nothing draws power; check the lengths "
+            "and impedances of the lines"
+        )
     internal = solved._ppc["internal"]
     if "Ybus" not in internal or internal["Ybus"].shape[0] == 0:
         raise NothingToSolveError(f"{_name_net(net, name)}: expected buses beside the source's, got none")

@@ -1,4 +1,4 @@
-"""Five hundred mutations of every kind of input: exit code 0, 1 or 2, never a traceback, none over 30 s.
+"""Two hundred and fifty mutations of every kind of input: exit code 0, 1 or 2, never a traceback, none over 30 s.
 
 sound input ── one mutation (mutations.py) ── one command, in a worker (fuzzing.py) ── exit code and message
 """
@@ -88,13 +88,13 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_five_hundred_mutations_end_cleanly_and_every_kind_is_refused_sometimes(sound: Path) -> None:
-    cases = run_cases(sound, 1, 500)
-    assert len(cases) == 500
+def test_mutations_end_cleanly_and_every_kind_is_refused_sometimes(sound: Path) -> None:
+    cases = run_cases(sound, 1, 250)
+    assert len(cases) == 250
     expect_clean_ends(cases)
     codes = {kind: Counter(case["code"] for case in cases if case["kind"] == kind) for kind in KINDS}
     assert all(codes[kind][2] for kind in KINDS), codes  # every kind is refused sometimes
-    assert sum(counter[0] for counter in codes.values()) > 25, codes  # and some mutations do no harm
+    assert sum(counter[0] for counter in codes.values()) > 12, codes  # and some mutations do no harm
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -59,7 +59,7 @@ def write_bad_index(folder: Path) -> Path:
     document["_object"]["more"] = {"_module": "os", "_class": "system", "_object": f"touch {folder / 'taken'}"}
     (folder / "hostile.json").write_text(json.dumps(document))
     pp.to_json(pp.create_empty_network(), folder / "empty.json")
-    net.line["length_km"] *= 400.0
+    pp.create_ward(net, int(net.load.bus.iloc[-1]), ps_mw=100.0, qs_mvar=0.0, pz_mw=0.0, qz_mvar=0.0)
     pp.to_json(net, folder / "infeasible.json")
     names = ("good", "broken", "hostile", "empty", "infeasible")
     rows = "".join(f"{name},{name}.json,\n" for name in names)

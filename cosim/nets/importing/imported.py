@@ -29,3 +29,7 @@ class Imported(NamedTuple):
     """How many elements of each kind the file has, by the kind's name there; read or left out, each is counted."""
     left_out: tuple[LeftOut, ...]
     """What was not read; what would change the power flow is never here but refused by name."""
+    participants: tuple[tuple[str, int], ...] = ()
+    """Names of participants and the indices of their buses, where the file or its importer names them."""
+    notes: tuple[str, ...] = ()
+    """What had to be understood to read the file."""

@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cosim.report.figures.sampling import round_values
+from cosim.report.figures.topology import ELONGATED
 from cosim.report.palette import BLACK, BLUE, HEAT, ORANGE, PALE, SKY, VERMILION, plain_text, style_figure
 from cosim.results.labels import describe_conductor
 from cosim.results.local_time import show_time
@@ -43,8 +44,6 @@ CLASSES = (
 MOST_NAMES = 60
 """Of more the names are not shown until the legend is clicked."""
 DARK = "without supply"
-ELONGATED = 5.0
-"""Width over height from which a drawing is stretched instead of kept to scale."""
 
 
 class Worst(NamedTuple):
@@ -159,7 +158,7 @@ def draw_feeder_map(
     figure.update_layout(sliders=[slider], margin={"l": 20, "r": 20, "b": 60, "t": 40})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    if to_scale and _width_over_height(places) < ELONGATED:
+    if to_scale and width_over_height(places) < ELONGATED:
         figure.update_yaxes(scaleanchor="x", scaleratio=1)
     return figure
 
@@ -295,7 +294,8 @@ def _find_color_range(vm_pu: Floats) -> tuple[float, float]:
     return (float(known.min()), float(known.max())) if known.size else (0.9, 1.1)
 
 
-def _width_over_height(places: pd.DataFrame) -> float:
+def width_over_height(places: pd.DataFrame) -> float:
+    """Of a drawing, the longer side over the shorter one."""
     size = places.max() - places.min()
     shorter, longer = sorted((float(size["x"]), float(size["y"])))
     return longer / shorter if shorter > 0 else np.inf

@@ -14,6 +14,10 @@ from pandapower.topology import calc_distance_to_bus, create_nxgraph
 
 from cosim.report.figures.sampling import round_values
 from cosim.results.coordinates import read_point
+from grid_models.arrays import Floats
+
+ELONGATED = 5.0
+"""Width over height from which a drawing is stretched instead of kept to scale."""
 
 
 def find_sources(net: Any) -> list[int]:
@@ -92,21 +96,57 @@ def find_places(net: Any) -> tuple[pd.DataFrame, bool]:
     Geodata is used only if every bus has it; else the feeder is laid out as a tree, distance in km to the right.
     """
     known = [read_point(value) for value in net.bus.geo] if "geo" in net.bus else []
-    if known and all(point is not None for point in known):
+    if known and all(point is not None and np.isfinite(point).all() for point in known):
         return pd.DataFrame(known, index=net.bus.index, columns=["x", "y"]), True
     return lay_out_tree(net), False
 
 
 def lay_out_tree(net: Any) -> pd.DataFrame:
-    """Coordinates x, y of each bus: x its distance from the grid, y such that branches do not cross in a tree."""
+    """Coordinates x, y of each bus: x its distance from the grid, y such that branches do not cross in a tree.
+
+    In a part without supply the distance is that from its first bus.
+    """
     graph = nx.Graph(create_nxgraph(net, multi=False))
     graph.add_nodes_from(int(bus) for bus in net.bus.index)
     y: dict[int, float] = {}
+    away: dict[int, float] = {}
     for root in [*find_sources(net), *sorted(graph)]:
         if root not in y:
             _place_below(graph, root, y)
-    x = distance_km(net, [str(bus) for bus in net.bus.index]).fillna(0.0).to_numpy()
+            away |= nx.single_source_dijkstra_path_length(graph, root)
+    x = distance_km(net, [str(bus) for bus in net.bus.index]).to_numpy()
+    x = np.where(np.isnan(x), [away[int(bus)] for bus in net.bus.index], x)
     return pd.DataFrame({"x": x, "y": [y[int(bus)] for bus in net.bus.index]}, index=net.bus.index)
+
+
+def fit_places(places: Floats, size: tuple[float, float], margin: float, *, to_scale: bool) -> Floats:
+    """Coordinates in a picture whose y points down, (B, 2), rounded.
+
+    Parameters
+    ----------
+    places
+        (B, 2) coordinates x, y.
+    size
+        Width and height of the picture.
+    margin
+        Room that stays free at each side.
+    to_scale
+        Whether x and y have one scale, which is kept where the drawing is not too long.
+
+    Examples
+    --------
+    >>> fit_places(np.array([[0.0, 0.0], [2.0, 1.0]]), (720, 360), 24, to_scale=False).tolist()
+    [[24.0, 336.0], [696.0, 24.0]]
+    """
+    low, extent = places.min(axis=0), np.ptp(places, axis=0)
+    room = np.array(size, dtype=np.float64) - 2.0 * margin
+    scale = room / np.where(extent > 0, extent, 1.0)
+    longer, shorter = extent.max(), extent.min()
+    if to_scale and shorter > 0 and longer / shorter < ELONGATED:
+        scale = np.full(2, scale.min())
+    inside: Floats = np.round((places - low) * scale + (room - extent * scale) / 2 + margin, 1)
+    inside[:, 1] = size[1] - inside[:, 1]
+    return inside
 
 
 def _place_below(graph: Any, root: int, y: dict[int, float]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from cosim.case.case import Case
 from cosim.case.checks import check_islands, check_no_envelopes, check_outages, check_sources
+from cosim.case.given import GIVEN_FILE
 from cosim.case.head import check_no_head
 from cosim.case.plugged import StatedDevice, check_house
 from cosim.case.voltage_control import check_without_voltage_control
@@ -100,29 +102,51 @@ def check_outages_possible(case: Case) -> None:
     check_sources(all_of_them, case.feeder)
 
 
-def check_scenario(scenario: Scenario) -> None:
-    """Check that people can take part in a scenario.
+class Ways(NamedTuple):
+    """What a run whose intervals close one by one is called, who takes part in it, and why its houses cannot sign."""
+
+    what: str
+    who: str
+    why_not_signed: str
+
+
+SERVED = Ways("a served run", "people", "the keys of the houses are with the people, who are not always there")
+COUPLED = Ways("a coupled run", "other simulators", "what another simulator gives is no house's own word")
+
+
+def check_not_coupled(directory: Path) -> None:
+    """Raise ScenarioError if another simulator gave the inputs of the run in a directory: it cannot go on without."""
+    if (directory / GIVEN_FILE).exists():
+        raise ScenarioError(
+            f"{directory}: expected a new directory or a served run, found a co-simulation, which begins anew each "
+            "time; choose another directory"
+        )
+
+
+def check_scenario(scenario: Scenario, ways: Ways = SERVED) -> None:
+    """Check that people, or other simulators, can take part in a scenario.
 
     Raises
     ------
     ScenarioError
-        If its ledger or its outages ask for what a served run cannot do.
+        If its ledger or its outages ask for what such a run cannot do.
     """
+    what, who, why_not_signed = ways
     if scenario.outage.dispatch != "hourly":
         raise ScenarioError(
-            f'outage, dispatch: expected "hourly" for a served run, got "{scenario.outage.dispatch}": what people and '
-            "the operator will do is not known ahead; leave it out, or run it without people by gridsettle run"
+            f'outage, dispatch: expected "hourly" for {what}, got "{scenario.outage.dispatch}": what {who} and '
+            f"the operator will do is not known ahead; leave it out, or run it without {who} by gridsettle run"
         )
-    check_no_envelopes(scenario, "a served run")
-    check_no_head(scenario, "a served run")
-    check_without_voltage_control(scenario, "a served run, in which outages and devices may come")
+    check_no_envelopes(scenario, what)
+    check_no_head(scenario, what)
+    check_without_voltage_control(scenario, f"{what}, in which outages and devices may come")
     options = scenario.ledger
     for name, asked, why in (
         ("private", options.private, "submissions stand in clear beside the records that they lead to"),
-        ("members_sign", options.members_sign, "the keys of the houses are with the people, who are not always there"),
+        ("members_sign", options.members_sign, why_not_signed),
     ):
         if asked:
             raise ScenarioError(
-                f"ledger, {name}: expected false for a served run, got true: {why}; set it to false to serve the "
-                "scenario, or run it without people by gridsettle run"
+                f"ledger, {name}: expected false for {what}, got true: {why}; set it to false for that, or run the "
+                f"scenario without {who} by gridsettle run"
             )

@@ -8,7 +8,7 @@ head of `gridsettle run`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from cosim.case.acts import Act, make_switching, with_act
-from cosim.case.case import Case, build_case
+from cosim.case.case import Case, build_case, with_given
+from cosim.case.given import GivenInputs, GivenRow, append_to_file, begin_file, sync_file
 from cosim.case.plugged import Joins, is_gone, make_joining, make_leaving
 from cosim.errors import ScenarioError
+from cosim.interval.chunk import Chunk, join_chunks
 from cosim.interval.device_requests import try_joining
 from cosim.interval.fold import run_intervals
 from cosim.interval.optimistic import settle_optimistically
@@ -30,7 +32,10 @@ from cosim.simulation.simulate import write_inputs
 from cosim.web.live.admission import check_submission
 from cosim.web.live.answers import Acknowledgement, Closed, JoinAnswer, LeaveAnswer
 from cosim.web.live.checks import (
+    COUPLED,
+    SERVED,
     check_count,
+    check_not_coupled,
     check_numbers,
     check_outages_possible,
     check_scenario,
@@ -44,6 +49,9 @@ from market.ledger.format.submissions import Submission, acknowledgement_message
 from market.ledger.store.registry import replay_statements
 from market.rules import PLUGGED_IN
 
+MOST_UNWRITTEN = 256
+"""Intervals that wait for the ledger at most."""
+
 
 class LiveRun(LiveView):
     """A run in which people take part; a context manager, made by `LiveRun.open`.
@@ -53,6 +61,7 @@ class LiveRun(LiveView):
 
     def __init__(self, recorder: Recorder, inbox: Inbox, directory: Path) -> None:
         super().__init__(recorder, inbox, directory)
+        self._waiting: list[Chunk] = []
         self._lock, self._gate, self._is_sound = threading.RLock(), threading.RLock(), True
 
     @contextmanager
@@ -61,6 +70,7 @@ class LiveRun(LiveView):
         with self._lock:
             if not self._is_sound:
                 self._recorder.ledger.close()
+                self._waiting = []
                 self._take_up(open_recorder(self._given, self.directory, resume=True))
                 self._is_sound = True
             self._is_sound = False
@@ -68,24 +78,36 @@ class LiveRun(LiveView):
             self._is_sound = True
 
     @classmethod
-    def open(cls, scenario: Scenario, directory: Path) -> LiveRun:
+    def open(cls, scenario: Scenario, directory: Path, *, coupled: bool = False) -> LiveRun:
         """Begin a served run in a new directory, or go on with the one in it.
+
+        Parameters
+        ----------
+        scenario, directory
+            What is run, and where.
+        coupled
+            Whether another simulator gives inputs; such a run always begins anew.
 
         Raises
         ------
         ScenarioError, data.errors.DataError, grid_models.errors.GridError, market.errors.MarketError
             If an input cannot be used, or the directory holds something else.
         """
-        check_scenario(scenario)
-        resume = has_ledger(directory)
+        check_scenario(scenario, COUPLED if coupled else SERVED)
+        check_not_coupled(directory)
+        resume = has_ledger(directory) and not coupled
         check_directory(directory, resume=resume)
         case = build_case(scenario)
+        if coupled:
+            case = with_given(case, GivenInputs(case.profiles))
         prepare_directory(directory, resume=resume)
         if case.mechanism.code != PLUGGED_IN:
             settle_optimistically(case, case.opening, 0, 1)  # compiled before anyone waits for it
         recorder = open_recorder(case, directory, resume=resume)
         try:
             write_inputs(case, directory)
+            if coupled:
+                begin_file(directory)
             return cls(recorder, Inbox(directory), directory)
         except BaseException:
             recorder.ledger.close()
@@ -100,8 +122,25 @@ class LiveRun(LiveView):
     def close(self) -> None:
         """Close ledger and inbox; a run that is not over can be opened again."""
         with self._lock:
-            self._inbox.close()
-            self._recorder.ledger.close()
+            try:
+                self.flush()
+            finally:
+                self._inbox.close()
+                self._recorder.ledger.close()
+
+    def flush(self) -> None:
+        """Write the intervals that wait for it to the ledger, as one group.
+
+        Raises
+        ------
+        LedgerError
+            If they cannot be written.
+        """
+        with self._lock:
+            if self._waiting and self._is_sound:
+                with self._writing():
+                    self._record(self._waiting, [])
+                    self._waiting = []
 
     def state_statement(self, records: RecordBytes) -> int:
         """Append a block with statements of members; returns its height.
@@ -112,6 +151,7 @@ class LiveRun(LiveView):
             If one is not admissible; then nothing is written.
         """
         with self._lock:
+            self.flush()
             check_numbers(self.registry, records)
             self._check_admissible(records)
             with self._writing():
@@ -180,6 +220,7 @@ class LiveRun(LiveView):
     def _acting(self) -> Iterator[None]:
         """Do something between two intervals, from what is on the disk, while the run is not over."""
         with self._lock:
+            self.flush()
             self._read_again()
             self._check_goes_on()
             yield
@@ -225,6 +266,7 @@ class LiveRun(LiveView):
         LedgerError
             If it cannot be kept.
         """
+        self.flush()
         with self._writing():
             self._recorder.ledger.keep_cosignatures(note)
 
@@ -253,41 +295,72 @@ class LiveRun(LiveView):
         with self._gate:
             self._inbox.set_manual(house, manual=manual, interval=self._next)
 
-    def close_interval(self) -> Closed:
+    def close_interval(self, given: GivenRow | None = None, *, durable: bool = True) -> Closed:
         """Close the gate of the next interval, run it and record it.
+
+        Parameters
+        ----------
+        given
+            What a coupled run is run with in place of the profiles; the profiles' own if left out.
+        durable
+            Whether its block is on the disk when this returns. Else it is written with the next that is, as `flush`
+            does, and its hash is not known yet.
 
         Raises
         ------
         ScenarioError
-            If the run is over.
+            If the run is over, or what is given cannot be used.
         """
         with self._lock:
             self._read_again()
             with self._gate:
                 self._check_goes_on()
+                if durable or self._inbox.houses() or len(self._waiting) >= MOST_UNWRITTEN:
+                    self.flush()  # what is submitted has a block by itself
                 t, applied = self._next, self._list_applied(self._next)
                 self._inbox.commit()  # what is applied must not be forgotten
+                self._take_given(t, given)
                 self._next = t + 1  # from here on people submit for the next one, while this one is run
             try:
                 with self._writing():
-                    return self._run(t, applied)
+                    return self._run(t, applied, durable=durable or bool(applied))
             except BaseException:
                 self._next = t  # until the ledger is read again, with the next thing that is written
                 raise
 
-    def _run(self, t: int, applied: list[Submission]) -> Closed:
-        """Run and record an interval whose gate is closed."""
+    def _take_given(self, interval: int, row: GivenRow | None) -> None:
+        """Keep what is given of an interval before it is run."""
+        if row is None:
+            return
+        if self.case.given is None:
+            raise ScenarioError("expected a coupled run, to which inputs may be given, got a served one")
+        if self.case.given.add(interval, row):
+            append_to_file(self.directory, interval, row)
+
+    def _run(self, t: int, applied: list[Submission], *, durable: bool) -> Closed:
+        """Run an interval whose gate is closed, and record it or let it wait."""
         stage = self._stage
         (chunk,) = run_intervals(self._with(applied, t), stage.state, t, stage.network, stop=t + 1)
-        replace(self._recorder, case=stage.case).record([chunk], applied)
+        if durable:
+            self._record([chunk], applied)
+        else:
+            self._waiting.append(chunk)
         self._stage = stage._replace(state=chunk.window.state, network=chunk.network, fresh=())
         self._meters = chunk.window.meters
         with self._gate:
             self._inbox.forget_before(t + 1)
-        head = self._recorder.ledger.head()
-        late = tuple(int(each.row["house"]) for each in applied if not each.signature)
-        self.last = Closed(t, self.starts_at(t), head.height, head.hash, chunk, late)
+        head, late = (
+            self._recorder.ledger.head(),
+            tuple(int(each.row["house"]) for each in applied if not each.signature),
+        )
+        height, known = head.height + len(self._waiting), head.hash if durable else b""
+        self.last = Closed(t, self.starts_at(t), height, known, chunk, late)
         return self.last
+
+    def _record(self, chunks: Sequence[Chunk], applied: Sequence[Submission]) -> None:
+        if self.case.given is not None and self.case.given.rows:
+            sync_file(self.directory)  # what was used must not be lost where its meters are not
+        replace(self._recorder, case=self._stage.case).record(join_chunks(chunks), applied)
 
     def _list_applied(self, interval: int) -> list[Submission]:
         """What is applied to an interval: submissions that hold, and marks where a house was to submit and did not."""

@@ -96,6 +96,11 @@ class LiveView:
         return self._recorder.ledger.head().height + 1
 
     @property
+    def head_hash(self) -> bytes:
+        """Hash of the last block."""
+        return self._recorder.ledger.head().hash
+
+    @property
     def registry(self) -> Registry:
         """Members, their keys and grants, and devices, after the last block."""
         return self._recorder.ledger.registry

@@ -16,8 +16,8 @@ from markupsafe import Markup, escape
 
 from cosim.case.case import Case
 from cosim.recording.topology import Changes
-from cosim.report.figures.feeder_map import CLASSES, ELONGATED
-from cosim.report.figures.topology import find_places
+from cosim.report.figures.feeder_map import CLASSES
+from cosim.report.figures.topology import find_places, fit_places
 from cosim.report.palette import HEAT
 from cosim.results.labels import describe_conductor
 from cosim.web.pages.words import PlaceName, name_by_number
@@ -74,7 +74,7 @@ def make_feeder_map(case: Case) -> FeederMap:
         ]
     )
     conductors = feeder.conductors("bus"), feeder.conductors("line"), feeder.conductors("trafo")
-    points = fit(places.to_numpy(np.float64), to_scale=to_scale)
+    points = fit_places(places.to_numpy(np.float64), (WIDTH, HEIGHT), MARGIN, to_scale=to_scale)
     branches = np.array([*net.line.index, *net.trafo.index], np.int64)
     buses, band_pu = net.bus.index.to_numpy(np.int64), find_band(case.limits.min_vm_pu, case.limits.max_vm_pu)
     return FeederMap(points, ends, buses, branches, len(net.line), conductors, band_pu)
@@ -90,25 +90,6 @@ def find_band(min_vm_pu: Floats, max_vm_pu: Floats) -> tuple[float, float]:
     """
     low, high = float(min_vm_pu.min(initial=1.0)), float(max_vm_pu.max(initial=1.0))
     return (low, high) if 0.5 < low < high < 1.5 else (0.9, 1.1)
-
-
-def fit(places: Floats, *, to_scale: bool) -> Floats:
-    """Coordinates in the picture, (B, 2); x and y keep one scale if they have one and the drawing is not too long.
-
-    Examples
-    --------
-    >>> fit(np.array([[0.0, 0.0], [2.0, 1.0]]), to_scale=False).tolist()
-    [[24.0, 336.0], [696.0, 24.0]]
-    """
-    low, size = places.min(axis=0), np.ptp(places, axis=0)
-    room = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN], dtype=np.float64)
-    scale = room / np.where(size > 0, size, 1.0)
-    longer, shorter = size.max(), size.min()
-    if to_scale and shorter > 0 and longer / shorter < ELONGATED:
-        scale = np.full(2, scale.min())
-    inside: Floats = np.round((places - low) * scale + (room - size * scale) / 2 + MARGIN, 1)
-    inside[:, 1] = HEIGHT - inside[:, 1]
-    return inside
 
 
 def find_worst(values: Floats, conductors: tuple[str, ...], *, voltage: bool) -> Worst:

@@ -1,33 +1,39 @@
-"""SimBench itself (380 MB) is not installed for the tests: the message is tested, and the conversion on a stand-in."""
+"""SimBench on a stand-in: sums per bus, signs, what is refused; the package itself is asked in tests/agreement."""
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import numpy as np
+import pandapower as pp
 import pandas as pd
 import pytest
 
 from data.errors import DataError
-from data.simbench import simbench_profiles
+from data.simbench import read_simbench, simbench_profiles
+
+CODE = "1-LV-rural1--0-sw"
 
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Two buses with loads (bus 7 has two), a generator at bus 7 and one at bus 9, which has no load."""
-    net = SimpleNamespace(
-        load=pd.DataFrame({"bus": [7, 8, 7]}, index=[0, 1, 2]),
-        sgen=pd.DataFrame({"bus": [9, 7]}, index=[4, 5]),
-        bus=pd.DataFrame({"name": ["LV1 Bus 7", "LV1 Bus 8", "LV1 Bus 9"]}, index=[7, 8, 9]),
-        profiles={"load": pd.DataFrame({"time": ["01.01.2016 00:00", "01.01.2016 00:15"]})},
-    )
+    """Bus 0 has two loads and a generator, bus 1 a load, bus 2 a generator alone, bus 3 a storage alone."""
+    net = pp.create_empty_network()
+    buses = [pp.create_bus(net, 0.4, name=f"LV1 Bus {7 + k}") for k in range(4)]
+    for bus in (0, 1, 0):
+        pp.create_load(net, buses[bus], 0.001)
+    for bus in (2, 0):
+        pp.create_sgen(net, buses[bus], 0.001)
+    pp.create_storage(net, buses[3], 0.0, 1.0)
+    net["profiles"] = {"load": pd.DataFrame({"time": ["01.01.2016 00:00", "01.01.2016 00:15"]})}
     power_mw = {
-        ("load", "p_mw"): pd.DataFrame([[0.001, 0.002, 0.003], [0.0, 0.004, 0.001]], columns=[0, 1, 2]),
-        ("load", "q_mvar"): pd.DataFrame([[0.001, 0.001, 0.0], [0.0, -0.001, 0.0]], columns=[0, 1, 2]),
-        ("sgen", "p_mw"): pd.DataFrame([[0.5, 0.0], [0.5, 0.006]], columns=[4, 5]),
+        ("load", "p_mw"): pd.DataFrame([[0.001, 0.002, 0.003], [0.0, 0.004, 0.001]]),
+        ("load", "q_mvar"): pd.DataFrame([[0.001, 0.001, 0.0], [0.0, -0.001, 0.0]]),
+        ("sgen", "p_mw"): pd.DataFrame([[0.5, 0.0], [0.5, 0.006]]),
+        ("storage", "p_mw"): pd.DataFrame([[0.002], [-0.004]]),
     }
 
     def get_simbench_net(code):
-        if code != "1-LV-rural1--0-sw":
+        if code != CODE:
             raise ValueError(code)
         return net
 
@@ -35,18 +41,38 @@ def stand_in(monkeypatch):
     module.get_simbench_net = get_simbench_net
     module.get_absolute_values = lambda net, profiles_instead_of_study_cases: power_mw
     monkeypatch.setitem(sys.modules, "simbench", module)
+    return net
 
 
-def test_loads_and_generators_are_summed_per_bus(stand_in):
-    made = simbench_profiles("1-LV-rural1--0-sw", price_eur_per_kwh=0.25)
-    assert made.participants == ("LV1 Bus 7", "LV1 Bus 8")
-    assert made.load_wh.tolist() == [[1000, 500], [250, 1000]]
-    assert made.load_varh.tolist() == [[250, 250], [0, -250]]
-    assert made.pv_wh.tolist() == [[0, 0], [1500, 0]]
+def test_loads_generators_and_storages_are_summed_per_bus(stand_in):
+    found = read_simbench(CODE, price_eur_per_kwh=0.25)
+    made = found.profiles
+    assert found.buses == (0, 1, 2, 3)
+    assert made.participants == ("LV1 Bus 7", "LV1 Bus 8", "LV1 Bus 9", "LV1 Bus 10")
+    assert made.load_wh.tolist() == [[1000, 500, 0, 500], [250, 1000, 0, 0]]
+    assert made.load_varh.tolist() == [[250, 250, 0, 0], [0, -250, 0, 0]]
+    assert made.pv_wh.tolist() == [[0, 0, 125_000, 0], [1500, 0, 125_000, 1000]]
     assert made.start == np.datetime64("2016-01-01T00:00")
     assert made.interval_minutes == 15
     assert made.price_ueur_per_kwh.tolist() == [250_000, 250_000]
-    assert made.provenance["generators_left_out"] == 1
+    assert made.digest() == simbench_profiles(CODE, price_eur_per_kwh=0.25).digest()
+
+
+def test_elements_out_of_service_do_not_count_and_scaled_ones_as_scaled(stand_in):
+    stand_in.sgen.loc[0, "in_service"] = False
+    stand_in.load.loc[1, "scaling"] = 0.5
+    made = read_simbench(CODE, price_eur_per_kwh=0.25).profiles
+    assert made.participants == ("LV1 Bus 7", "LV1 Bus 8", "LV1 Bus 10")
+    assert made.load_wh[:, 1].tolist() == [250, 500]
+
+
+def test_what_profiles_cannot_stand_for_is_refused(stand_in):
+    stand_in.sgen.loc[1, "q_mvar"] = 0.1
+    with pytest.raises(DataError, match="got sgen 1 with some"):
+        read_simbench(CODE, price_eur_per_kwh=0.25)
+    pp.create_gen(stand_in, 0, 0.1)
+    with pytest.raises(DataError, match="got gen 0; choose a low-voltage grid"):
+        read_simbench(CODE, price_eur_per_kwh=0.25)
 
 
 def test_an_unknown_code_is_named(stand_in):

@@ -70,8 +70,9 @@ def test_processes_give_the_same_table_in_the_same_order() -> None:
     assert run_tasks(tasks, workers=2).equals(run_tasks(tasks, workers=1))
 
 
-@pytest.mark.slow  # Dask takes its time to give up
-def test_no_scheduler_is_a_clear_message() -> None:
+@pytest.mark.slow
+def test_no_scheduler_is_a_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cosim.studies.workers.LONGEST_CONNECT_S", 1.0)
     with pytest.raises(ScenarioError, match=r"--scheduler: expected a Dask scheduler at tcp://127\.0\.0\.1:1,"):
         run_tasks(_tasks(1, 24), scheduler="tcp://127.0.0.1:1")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandapower as pp
+import pandapower.networks as pn
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ import grid_models.powerflow.engine
 from grid_models.errors import GridError
 from grid_models.feeder.feeder import Feeder, make_feeder
 from grid_models.feeder.generated import make_radial_feeder
+from grid_models.powerflow.admittance import read_matrices
 from grid_models.powerflow.engine import PowerFlow
 from grid_models.powerflow.flow import Engine, Flow
 from grid_models.powerflow.runpp import solve_by_runpp
@@ -227,6 +230,29 @@ def test_a_net_without_source_says_so() -> None:
     net.ext_grid["in_service"] = False
     with pytest.raises(GridError, match="expected a net that pandapower"):
         PowerFlow(replace(own, net=net))
+
+
+def test_a_net_that_ends_at_no_voltage_is_not_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = pn.create_kerber_landnetz_kabel_1()
+    bus = int(net.load["bus"].iloc[-1])
+    solve = pp.runpp
+
+    def end_at_no_voltage(net: Any, **options: Any) -> None:
+        solve(net, **options)
+        net.res_bus.loc[bus, "vm_pu"] = 3e-30
+
+    monkeypatch.setattr(pp, "runpp", end_at_no_voltage)
+    with pytest.raises(GridError, match=rf"a net that pandapower.runpp solves .* got 0\.000 pu at bus {bus}\b"):
+        read_matrices(net)
+
+
+def test_lines_of_thousands_of_kilometres_are_never_solved() -> None:
+    net = pn.create_kerber_landnetz_kabel_1()
+    net.line["length_km"] *= 4000.0
+    net.load["in_service"] = False
+    # Where Newton's method ends here, at 0 V, in a singular matrix or not at all, differs from run to run.
+    with pytest.raises(GridError, match=r"a net that pandapower\.runpp solves without the participants"):
+        read_matrices(net)
 
 
 def test_switched_off_is_dark_and_counts_as_solved() -> None:
