@@ -7,6 +7,7 @@ from pathlib import Path
 
 import naive_ledger
 import numpy as np
+import pandas as pd
 import pytest
 from resigned import resign
 
@@ -14,10 +15,12 @@ from cosim import Scenario, run
 from cosim.audit.audit import audit_ledger
 from cosim.audit.rerun import rerun_ledger
 from cosim.simulation import simulate
+from cosim.web.pages.journal import Journal
 from market.exchanges import CHARGE, TERMS, TERMS_KIND
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.header import Header, make_demonstration_key
-from market.ledger.format.records import SIZE
+from market.ledger.format.records import SIZE, RecordKind
+from market.ledger.read.account import NETWORK_CHARGES, collect_entries, make_account
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
@@ -125,3 +128,18 @@ def test_terms_that_the_scenario_does_not_say_are_found_by_an_audit(whole: Path,
     findings = audit_ledger(tmp_path / "run", sample=None).findings
     assert [finding.height for finding in findings] == [20]
     assert "grid_ueur_per_kwh: recorded 80001, found 80000" in findings[0].what
+
+
+@pytest.mark.slow
+def test_accounts_bills_of_pages_and_the_table_of_houses_hold_the_charges(whole: Path) -> None:
+    journal = Journal(whole, lambda interval: "2017-05" if interval < 16 else "2017-06")
+    last = pd.read_parquet(whole / "houses.parquet").tail(5)
+    with Store.open_to_read(whole) as store:
+        for house in range(5):
+            account = make_account(store, house, collect_entries(store, house))
+            assert account.money_neur[NETWORK_CHARGES] < 0
+            assert account.account_neur == last["account_neur"].iloc[house]
+            assert journal.find_balance(house) == (account.wallet_neur, account.account_neur)
+            months = [lines[RecordKind.CHARGE] for _, lines in journal.list_bills(house)]
+            assert len(months) == 2
+            assert sum(months) == account.money_neur[NETWORK_CHARGES]
