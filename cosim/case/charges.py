@@ -128,6 +128,15 @@ def check_charges(scenario: Scenario) -> None:
         )
 
 
+def check_no_charges(scenario: Scenario, what: str) -> None:
+    """Raise ScenarioError where the use of the network is charged for, in something that knows no network charges."""
+    if scenario.charges.is_on:
+        raise ScenarioError(
+            f"scenario '{scenario.name}', charges: expected none for {what}, which knows no network charges, got some; "
+            "leave the section out"
+        )
+
+
 def check_areas(scenario: Scenario, feeder: Feeder) -> None:
     """Check that all houses are below one transformer, where energy that stays there has a price of its own.
 

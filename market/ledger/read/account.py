@@ -17,7 +17,6 @@ from market.ledger.store.registry import Registry, is_granted
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
 
-
 NETWORK_CHARGES = "network_charges"
 """What charges for the use of the network are called among the money of an account."""
 

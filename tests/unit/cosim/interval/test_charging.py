@@ -11,18 +11,26 @@ import pandas as pd
 import pytest
 from resigned import resign
 
-from cosim import Scenario, run
+from cosim import Result, Scenario, compare_runs, run
 from cosim.audit.audit import audit_ledger
 from cosim.audit.rerun import rerun_ledger
+from cosim.case.case import build_case
+from cosim.errors import ScenarioError
+from cosim.interval.fold import run_intervals
+from cosim.report.sections.charges import make_charge_sections
+from cosim.report.tables.run_tables import read_run
 from cosim.simulation import simulate
+from cosim.studies.market_run import run_market
 from cosim.web.pages.journal import Journal
 from market.exchanges import CHARGE, TERMS, TERMS_KIND
+from market.exchanges import CHARGED as CHARGED_PARTS
 from market.ledger.check.verify import verify_ledger
 from market.ledger.format.header import Header, make_demonstration_key
 from market.ledger.format.records import SIZE, RecordKind
 from market.ledger.read.account import NETWORK_CHARGES, collect_entries, make_account
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
+from market.state import POOL_OPERATOR
 
 CHARGED = Scenario().with_changes(
     horizon={"hours": 30, "start": "2017-05-31T06:00:00Z"},
@@ -143,3 +151,33 @@ def test_accounts_bills_of_pages_and_the_table_of_houses_hold_the_charges(whole:
             months = [lines[RecordKind.CHARGE] for _, lines in journal.list_bills(house)]
             assert len(months) == 2
             assert sum(months) == account.money_neur[NETWORK_CHARGES]
+
+
+@pytest.mark.slow
+def test_results_say_who_pays_and_what_is_left_to_the_operator(whole: Path) -> None:
+    result, table = Result.load(whole), pd.read_parquet(whole / "charges.parquet")
+    case = build_case(CHARGED)
+    *_, last = run_intervals(case, case.opening)
+    operator = int(last.window.accounts[-1, 2 * 5 + POOL_OPERATOR])
+    assert round(1e9 * result.summary["charges"]["operator_eur"]) == operator
+    assert round(1e9 * result.summary["charges"]["total_eur"]) == table["total_neur"].sum()
+    assert table["month"].tolist() == 5 * ["2017-05"] + 5 * ["2017-06"]
+    assert (table[[*CHARGED_PARTS]].sum(axis=1) == table["total_neur"]).all()
+    assert len(make_charge_sections(read_run(result))[0].tables[0].rows) == 5
+    with pytest.raises(ScenarioError, match="charges: expected none for a market without a network"):
+        next(run_market(case))
+
+
+@pytest.mark.slow
+def test_a_run_with_charges_differs_from_one_without_by_what_houses_pay_the_operator(
+    whole: Path, tmp_path: Path
+) -> None:
+    run(Scenario(**{**CHARGED.model_dump(exclude_unset=True), "charges": {}}), tmp_path / "without")
+    table = compare_runs([tmp_path / "without", whole])["run minus without"]
+    energy = table.loc["energy"].droplevel("unit")
+    assert set(energy.index[energy.fillna(0) != 0]) == {"energy that network charges are for"}
+    paid = table.loc["money by house"].droplevel("unit")
+    for house in ("house_01", "house_05"):
+        assert paid[f"balance of {house}"] == pytest.approx(-paid[f"network charges of {house}"], abs=1e-9)
+    money = table.loc["money"].droplevel("unit")
+    assert money["left to the network operator"] == pytest.approx(money["network charges"], abs=1e-9)
