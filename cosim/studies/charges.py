@@ -33,12 +33,12 @@ COLUMNS = (
     Column("mechanism", "market"),
     Column("withdrawn_kwh", "charged for, kWh", 1),
     Column("charges_eur", "charges, EUR", 2),
-    Column("operator_without_eur", "operator without, EUR", 2),
-    Column("operator_eur", "operator with, EUR", 2),
-    Column("panels_gain_without_eur", "gain with panels, without charges, EUR", 2),
-    Column("panels_gain_eur", "with charges, EUR", 2),
-    Column("others_gain_without_eur", "gain of other houses, without charges, EUR", 2),
-    Column("others_gain_eur", "with charges, EUR", 2),
+    Column("operator_without_eur", "operator, not charging, EUR", 2),
+    Column("operator_eur", "operator, charging, EUR", 2),
+    Column("panels_gain_without_eur", "houses with panels gain, no charges, EUR", 2),
+    Column("panels_gain_eur", "houses with panels gain, charges, EUR", 2),
+    Column("others_gain_without_eur", "other houses gain, no charges, EUR", 2),
+    Column("others_gain_eur", "other houses gain, charges, EUR", 2),
 )
 """Columns of the means; a gain is the mean of a house over what it has where each house trades with the grid alone."""
 
