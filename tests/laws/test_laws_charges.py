@@ -46,11 +46,11 @@ def post(chunk: Chunk, has: dict[int, int]) -> None:
     assert chunk.charges is not None
     for row, neur in zip(chunk.charges.rows, sum_charges(chunk.charges.rows).tolist(), strict=True):
         has[int(row["house"])] -= neur
-        has[OPERATOR] += neur + 0
+        has[OPERATOR] += neur
 
 
 @pytest.mark.slow
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     charges=CHARGES,
     mechanism=st.sampled_from(["trading_battery", "sharing_hybrid", "sharing_p2p", "sharing_selfish"]),
