@@ -97,7 +97,7 @@ def make_bills(directory: Path, house: str | None = None, month: str | None = No
         recorded = read_recorded(directory, read_first_block(store, None))
         names, timezone = recorded.feeder.participants, find_timezone(recorded)
         starts = pd.to_datetime(list_starts(recorded), unit="s", utc=True).tz_convert(timezone)
-        months = starts.strftime("%Y-%m").to_numpy()
+        months = [str(month) for month in starts.strftime("%Y-%m")]
         houses, chosen = choose(names, house, "house"), choose(list(dict.fromkeys(months)), month, "month")
         if len(houses) * len(chosen) > MOST_BILLS:
             raise ScenarioError(
@@ -111,7 +111,7 @@ def make_bills(directory: Path, house: str | None = None, month: str | None = No
     opening, bills = wallets, []
     step = pd.Timedelta(minutes=recorded.interval_minutes)
     for name, closing in balances.items():
-        at = np.flatnonzero(months == name)
+        at = np.flatnonzero(np.array(months) == name)
         for k in (names.index(one) for one in houses if name in chosen):
             lines = tuple(_list_all_lines(kept[name], k))
             bill = Bill(names[k], name, starts[at[0]], starts[at[-1]] + step, lines, int(opening[k]), int(closing[k]))
