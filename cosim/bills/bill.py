@@ -80,6 +80,34 @@ def make_bills(directory: Path, house: str | None = None, month: str | None = No
         If a bill is not what its account moved by.
     """
     result = Result.load(directory)
+    head = check_ledger(result, directory)
+    with Store.open_to_read(directory) as store:
+        recorded = read_recorded(directory, read_first_block(store, None))
+        if recorded.n_intervals >= store.size():
+            raise ScenarioError(f"{directory}: expected a finished run, got one whose ledger ends early")
+        months = list_months(recorded)
+        asked = choose(recorded.feeder.participants, house, "house"), choose(sorted(set(months)), month, "month")
+        if (n_bills := len(asked[0]) * len(asked[1])) > MOST_BILLS:
+            raise ScenarioError(
+                f"{directory}: expected at most {MOST_BILLS:,} bills, got {n_bills:,}; name a house or a month "
+                "(--house, --month)"
+            )
+        kept = collect(recorded, store, months)
+    with result.check_files():
+        balances = read_balances(result, months, recorded.houses.size)
+    bills = [check_bill(bill) for bill in _list_bills(recorded, kept, balances, *asked)]
+    charged = recorded.scenario.charges.is_on
+    return Bills(recorded.scenario.name, head, find_timezone(recorded), charged, tuple(bills))
+
+
+def check_ledger(result: Result, directory: Path) -> str:
+    """Hash of a run's last block, once its ledger is in clear, is verified, and is that of the run's tables.
+
+    Raises
+    ------
+    ScenarioError, market.errors.LedgerError
+        If one of that is not so.
+    """
     if result.scenario.ledger.private:
         raise ScenarioError(
             f"{directory}: expected a ledger in clear, got a private one; a house reads its account by gridsettle "
@@ -93,31 +121,27 @@ def make_bills(directory: Path, house: str | None = None, month: str | None = No
         )
     if report.head.hex() != result.summary.get("ledger", {}).get("hash"):
         raise ScenarioError(f"{directory}: expected tables of this ledger, got those of another; make the run again")
-    with Store.open_to_read(directory) as store:
-        recorded = read_recorded(directory, read_first_block(store, None))
-        names, timezone = recorded.feeder.participants, find_timezone(recorded)
-        starts = pd.to_datetime(list_starts(recorded), unit="s", utc=True).tz_convert(timezone)
-        months = [str(month) for month in starts.strftime("%Y-%m")]
-        houses, chosen = choose(names, house, "house"), choose(list(dict.fromkeys(months)), month, "month")
-        if len(houses) * len(chosen) > MOST_BILLS:
-            raise ScenarioError(
-                f"{directory}: expected at most {MOST_BILLS:,} bills, got {len(houses) * len(chosen):,}; name a house "
-                "or a month (--house, --month)"
-            )
-        kept = collect(recorded, store, months)
-        wallets = select_rows(recorded.genesis, RecordKind.HOUSE)["wallet_neur"].astype(np.int64)
-    with result.check_files():
-        balances = read_balances(result, months, len(names))
-    opening, bills = wallets, []
+    return report.head.hex()
+
+
+def _list_bills(
+    recorded: Recorded,
+    kept: Mapping[str, _Month],
+    balances: Mapping[str, Ints],
+    houses: Sequence[str],
+    months: Sequence[str],
+) -> Iterator[Bill]:
+    """Bills of some houses and months, by month; `balances` are those of all months in their order."""
+    names, starts = recorded.feeder.participants, find_starts(recorded)
     step = pd.Timedelta(minutes=recorded.interval_minutes)
-    for name, closing in balances.items():
-        at = np.flatnonzero(np.array(months) == name)
-        for k in (names.index(one) for one in houses if name in chosen):
-            lines = tuple(_list_all_lines(kept[name], k))
-            bill = Bill(names[k], name, starts[at[0]], starts[at[-1]] + step, lines, int(opening[k]), int(closing[k]))
-            bills.append(check_bill(bill))
+    opening = select_rows(recorded.genesis, RecordKind.HOUSE)["wallet_neur"].astype(np.int64)
+    named = starts.strftime("%Y-%m")
+    for month, closing in balances.items():
+        span = starts[named == month]
+        for k in (names.index(house) for house in houses if month in months):
+            lines = tuple(_list_all_lines(kept[month], k))
+            yield Bill(names[k], month, span[0], span[-1] + step, lines, int(opening[k]), int(closing[k]))
         opening = closing
-    return Bills(recorded.scenario.name, report.head.hex(), timezone, recorded.scenario.charges.is_on, tuple(bills))
 
 
 def find_timezone(recorded: Recorded) -> str:
@@ -126,9 +150,15 @@ def find_timezone(recorded: Recorded) -> str:
     return scenario.charges.timezone if scenario.charges.is_on else scenario.horizon.timezone
 
 
-def list_starts(recorded: Recorded) -> Ints:
-    """Begin of each interval, seconds since 1970-01-01 UTC, (T,)."""
-    return recorded.read_parameter("start") + 60 * recorded.interval_minutes * np.arange(recorded.n_intervals)
+def find_starts(recorded: Recorded) -> pd.DatetimeIndex:
+    """Begin of each interval, local time, (T,)."""
+    seconds = recorded.read_parameter("start") + 60 * recorded.interval_minutes * np.arange(recorded.n_intervals)
+    return pd.to_datetime(seconds, unit="s", utc=True).tz_convert(find_timezone(recorded))
+
+
+def list_months(recorded: Recorded) -> list[str]:
+    """Month of each interval, such as "2017-06"."""
+    return [str(month) for month in find_starts(recorded).strftime("%Y-%m")]
 
 
 def choose(known: Sequence[str], wanted: str | None, what: str) -> list[str]:
