@@ -139,11 +139,40 @@ def _solve_by(case: Case, meters: Rows, engine: AnyPowerFlow, inside: npt.NDArra
     if case.control is None:
         flow = engine.solve(p_kw, at_loads)
         return Solved(flow, meters if of_loads is None else _with_reactive(meters, of_loads))
-    control = case.control if inside is None else case.control.with_only(inside)
-    flow, q_kvar, _ = solve_controlled(engine, _at_panels(case, control), p_kw, _pv_kw(case, meters), at_loads)
+    flow, q_kvar = solve_inverters(case, engine, p_kw, generation_kw(meters, case.interval_minutes), at_loads, inside)
     if case.feeder.connections is not None:
         q_kvar = q_kvar[:, case.feeder.connections.column("pv")]
     return Solved(flow, _with_reactive(meters, q_kvar if of_loads is None else q_kvar + of_loads))
+
+
+def solve_inverters(
+    case: Case,
+    engine: AnyPowerFlow,
+    p_kw: npt.NDArray[np.float64],
+    generation_kw: npt.NDArray[np.float64],
+    other_q_kvar: npt.NDArray[np.float64] | None,
+    inside: npt.NDArray[np.bool_] | None,
+) -> tuple[Flow, npt.NDArray[np.float64]]:
+    """Flow of K intervals and what the houses' inverters inject, whole var in kvar, (K, C).
+
+    Parameters
+    ----------
+    case
+        Network and control, which must have one.
+    engine
+        Power flow of the network as it is switched.
+    p_kw, other_q_kvar
+        Injections, (K, C), and those of reactive power beside the inverters'; None for none.
+    generation_kw
+        Of the houses' panels, (K, N).
+    inside
+        (N,) houses whose inverters are under control; all if None.
+    """
+    assert case.control is not None
+    control = _at_panels(case, case.control if inside is None else case.control.with_only(inside))
+    at_panels = at_device(generation_kw, "pv", case.feeder.connections)
+    flow, q_kvar, _ = solve_controlled(engine, control, p_kw, at_panels, other_q_kvar)
+    return flow, q_kvar
 
 
 def _at_panels(case: Case, control: Control) -> Control:

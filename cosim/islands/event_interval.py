@@ -179,7 +179,8 @@ def run_event_interval(case: Case, switching: Switching, state: State, network: 
     if not fed.any():  # the grid may feed what is left of the net without houses, if only a transformer at no load
         lit |= bool(on_grid.any())
     uses = tuple(use for part in parts for use in part.uses)
-    solved = _solved(case, switching, in_force, buses, uses, settlement, fed if lit else None)
+    controlled = np.any([part.inside for part in parts if part.supply != Supply.DARK], axis=0) if lit else None
+    solved = _solved(case, switching, in_force, buses, uses, settlement, controlled)
     flow, settlement = solved.flow, settlement._replace(meters=solved.meters[0])
     return EventInterval(
         orders,
@@ -342,7 +343,7 @@ def _alone(
         return hold_with_background(part, network, engine_of)
 
     held = hold_with(inputs)
-    if held is None and case.feeder.connections is not None:
+    if held is None and (case.feeder.connections is not None or case.control is not None):
         held = hold_with_less_generation(case, inputs, inside, hold_with)
     if held is None:
         return None
@@ -356,7 +357,8 @@ def hold_with_less_generation(
 ) -> HeldIsland | None:
     """An island with the largest share of its panels' energy, in sixteenths, that a former can hold; None without any.
 
-    Panels on one phase, and what they serve or charge on others, can be more than a phase of the former carries.
+    Panels on one phase, and what they serve or charge on others, can be more than a phase of the former carries; so can
+    be the reactive power of inverters under control.
     """
 
     def hold_share(share: float) -> HeldIsland | None:
@@ -455,13 +457,13 @@ def _solved(
     buses: list[int],
     uses: Uses,
     settlement: Settlement,
-    fed: Mask | None,
+    controlled: Mask | None,
 ) -> Solved:
-    """AC solution of the network as it is switched. Reactive power control acts in grid-fed parts (`fed`) only."""
-    if fed is not None:
+    """AC solution of the network as it is switched; inverters of the houses `controlled`, (N,), are under control."""
+    if controlled is not None:
         with suppress(NothingToSolveError):  # the grid ends at its own bus
             view = replace(case, engine=switching.engine(in_force, buses, uses))
-            return solve_meters(view, settlement.meters[None], inside=fed)
+            return solve_meters(view, settlement.meters[None], inside=controlled)
     nothing = np.zeros((1, case.feeder.injection_bus.size))
     return Solved(case.engine.solve(nothing, None).with_feeder_off(), settlement.meters[None])
 

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.case.solve import solve_inverters
 from cosim.case.timeline import Mask
 from cosim.delivery.redispatch import find_battery_room, find_undelivered
-from cosim.delivery.setpoints import at_device, spread_devices
+from cosim.delivery.setpoints import at_device, mean_kw, spread_devices
 from cosim.islands.background import (
     BackgroundPlan,
     IslandBackground,
@@ -221,14 +222,14 @@ class _Trial:
             p_kw = spread_devices(plan.device_wh, part.case.interval_minutes, connections)[None]
             of_loads = _load_q_kvar(part, plan)
             at_loads = None if of_loads is None else at_device(of_loads, "load", connections)
-            flow = engine.solve(p_kw, at_loads)
+            flow, injected_kvar = _solve_part(part, engine, plan, p_kw, at_loads)
             if not flow.converged[0]:
                 return None
             lost, q_kvar = _lost_wh(part, former, engine, flow, plan)
             if lost <= plan.spare_wh:
                 within = _within_apparent_power(part, former, plan, lost, q_kvar)
                 if isinstance(engine, FeederPhaseFlow):
-                    of_phases = engine.solve_sources(p_kw, at_loads)[0, _find_slack(part, former, engine)]
+                    of_phases = engine.solve_sources(p_kw, injected_kvar)[0, _find_slack(part, former, engine)]
                     within = within and _within_phases(part, former, plan, of_phases)
                 clean = judge(flow, part.case.limits).status[0] == Judgement.OK
                 if not within:
@@ -376,6 +377,18 @@ def _load_q_kvar(part: Part, plan: _Plan) -> Floats | None:
         return None
     served = part.orders.load_wh - plan.need_wh + plan.local.served_wh
     return np.asarray(reactive.drawn_var(served, part.orders.interval)[None] / -1000.0)
+
+
+def _solve_part(
+    part: Part, engine: AnyPowerFlow, plan: _Plan, p_kw: Floats, at_loads: Floats | None
+) -> tuple[Flow, Floats | None]:
+    """AC solution of a plan, and all reactive injections of it, (1, C) kvar: of its loads and of its inverters."""
+    case = part.case
+    if case.control is None:
+        return engine.solve(p_kw, at_loads), at_loads
+    panels_kw = mean_kw(plan.device_wh["pv"], case.interval_minutes)[None]
+    flow, q_kvar = solve_inverters(case, engine, p_kw, panels_kw, at_loads, part.inside)
+    return flow, q_kvar if at_loads is None else q_kvar + at_loads
 
 
 def _list_uses(part: Part, former: Former, plan: _Plan) -> Uses:

@@ -17,9 +17,11 @@ from grid_models.feeder.named_nets import NETS, SIMBENCH_CODE
 CABLES = (("NAYY 4x150 SE", "NAYY 4x50 SE"), ("NAYY 4x120 SE", "NAYY 4x50 SE"), ("NAYY 4x50 SE", "NAYY 4x50 SE"))
 """pandapower standard types of main and service cables, of which one pair is drawn."""
 TRAFOS = ("0.25 MVA 20/0.4 kV", "0.4 MVA 20/0.4 kV", "0.63 MVA 20/0.4 kV")
-SPACING_M = 15.0, 60.0
-PRODUCTION_RATIO = 0.5, 4.0
+SPACING_M = 20.0, 60.0
+PRODUCTION_RATIO = 0.3, 3.0
 MOST_BRANCHES = 5
+MOST_HOUSES = 12
+"""Of a branch, as far as planners let one cable go."""
 
 
 def generate_entries(n_feeders: int, seed: int, base: Scenario) -> list[Entry]:
@@ -47,9 +49,11 @@ def generate_entries(n_feeders: int, seed: int, base: Scenario) -> list[Entry]:
 def _draw(number: int, seed: int, base: Scenario) -> dict[str, Any]:
     """Changes that make one feeder."""
     rng = np.random.default_rng((seed, number))
+    n_houses = base.houses.n_houses
+    least = -(-n_houses // MOST_HOUSES)
     main, service = CABLES[rng.integers(len(CABLES))]
     network = {
-        "n_branches": int(rng.integers(1, min(MOST_BRANCHES, base.houses.n_houses) + 1)),
+        "n_branches": int(rng.integers(least, max(least, min(MOST_BRANCHES, n_houses)) + 1)),
         "spacing_m": round(float(rng.uniform(*SPACING_M)), 1),
         "main_cable": main,
         "service_cable": service,

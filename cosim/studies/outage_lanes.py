@@ -77,7 +77,7 @@ class OutageLanes:
         devices = case.inputs.devices.kind.size + case.inputs.submissions.size
         of_one_rank = np.unique(self._rank).size == 1
         fast = isinstance(case.engine, PowerFlow) and case.engine.network is not None
-        plain = plain and devices == 0 and case.feeder.background.is_empty
+        plain = plain and devices == 0 and case.feeder.background.is_empty and case.control is None
         return bool(alone.all() and whole and plain and of_one_rank and fast)
 
     def try_plans(self, start: Start, n: int) -> tuple[int, Ints]:

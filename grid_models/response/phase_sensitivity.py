@@ -147,7 +147,8 @@ class PhaseState:
     def unbalance(self, v: Complex) -> Complex:
         """V₂ over the state's |V₁|, scaled, (B, …); 0 without supply."""
         positive = np.abs(self.sequence(self.v, 1)).reshape(-1, *(1,) * (v.ndim - 1))
-        return np.nan_to_num(100.0 * UNBALANCE_SCALE * self.sequence(v, 2) / positive)
+        with np.errstate(invalid="ignore"):  # 0 over 0 where a switch cuts a bus off
+            return np.nan_to_num(100.0 * UNBALANCE_SCALE * self.sequence(v, 2) / positive)
 
     def slack_kva(self) -> Complex:
         """P + jQ out of each source into the network, (G,)."""

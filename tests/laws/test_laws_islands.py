@@ -12,7 +12,8 @@ import pytest
 
 from cosim import Scenario, run
 from cosim.case.case import Case, build_case
-from cosim.delivery.setpoints import injection_kw
+from cosim.case.solve import load_q_kvar
+from cosim.delivery.setpoints import injection_kw, mean_kw
 from cosim.interval.chunk import Chunk
 from cosim.interval.fold import run_intervals
 from cosim.islands.event_interval import PartResult
@@ -28,6 +29,7 @@ from market.ledger.write.ledger import Ledger
 pytestmark = pytest.mark.slow  # whole outages
 
 GRID_OUT = {"kind": "outage", "start": "2017-06-20T18:00:00Z", "hours": 14, "grid": True}
+DAY_OUT = {**GRID_OUT, "start": "2017-06-20T09:00:00Z", "hours": 5}
 BRANCH_OUT = {"kind": "outage", "start": "2017-06-20T20:00:00Z", "hours": 9, "switches": ["branch 2"]}
 SECOND = {"kind": "register", "at": "2017-06-20T23:00:00Z", "participant": "house_03", "device": "fuel_cell"}
 BASE: dict[str, Any] = {
@@ -62,6 +64,16 @@ CASES: dict[str, dict[str, Any]] = {
         "battery": {"capacity_kwh_min": 0.0, "capacity_kwh_max": 0.0},
         "community": {"enabled": True, "battery_kwh": 0.0},
         "market": {"mechanism": "sharing_central"},
+    },
+    "inverters absorb by day, two islands": {
+        "events": [DAY_OUT, {**BRANCH_OUT, "start": "2017-06-20T11:00:00Z", "hours": 3}],
+        "pv": {"control": "cos_phi", "cos_phi": 0.92},
+        "houses": {**BASE["houses"], "load_cos_phi": 0.97},
+        "battery": {"inverter_cos_phi": 0.8},
+    },
+    "inverters follow voltages by day": {
+        "events": [DAY_OUT],
+        "pv": {"control": "q_v", "q_v_vm_pu": [0.98, 0.999, 1.0, 1.002]},
     },
     "poor houses, quarter hours": {
         "events": [GRID_OUT, SECOND],
@@ -180,6 +192,24 @@ def test_supply_is_what_is_served_and_lost_by_pandapower(simulated: tuple[Case, 
         if sum(p.supply != Supply.DARK for p in chunk.event.parts) == 1:  # type: ignore[union-attr]
             lost_kw = float(net.res_line.pl_mw.sum() + net.res_trafo.pl_mw.sum()) * 1000.0
             assert balance_kw == pytest.approx(lost_kw, abs=1e-6)
+
+
+def test_inverters_of_islands_keep_to_their_rule_at_pandapowers_voltages(simulated: tuple[Case, list[Chunk]]) -> None:
+    case, stream = simulated
+    if case.control is None:
+        return
+    acts = 0
+    for chunk, part in _islands(case, stream)[::2]:
+        meters = chunk.window.meters[0]
+        vm_pu = _solved_by_pandapower(case, chunk).res_bus.vm_pu.loc[case.feeder.bus].to_numpy()
+        pv_kw = mean_kw(np.maximum(meters["pv_wh"].astype(np.int64) - meters["spilled_wh"], 0), case.interval_minutes)
+        wanted = case.control.q_kvar(pv_kw, vm_pu)
+        of_loads = load_q_kvar(case, chunk.window.meters)
+        found = meters["q_var"] / 1000.0 - (0.0 if of_loads is None else of_loads[0])
+        moved = np.abs(case.control.slope_kvar_per_pu(pv_kw, vm_pu)) * 2e-6
+        assert (np.abs(found - wanted)[part.inside] <= (1e-3 + moved)[part.inside]).all()
+        acts += int(np.abs(found[part.inside]).max() > 0.01)
+    assert acts > 0
 
 
 def test_dark_part_says_so_and_moves_nothing(simulated: tuple[Case, list[Chunk]]) -> None:
