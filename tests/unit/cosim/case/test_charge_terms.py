@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandapower as pp
 import pandas as pd
@@ -12,7 +14,10 @@ from hypothesis import strategies as st
 from cosim import Scenario
 from cosim.case.case import build_market
 from cosim.case.charges import check_areas, find_areas, make_terms, share_of_month
+from cosim.coupling.market import SteppedMarket
 from cosim.errors import ScenarioError
+from cosim.studies.charges import MARKETS, list_charge_tasks
+from cosim.studies.survival import list_survival_tasks
 from market.exchanges import LossRule
 
 PRIVATE = {"private": True, "operator_key": "operator.key", "member_keys": "keys"}
@@ -101,3 +106,23 @@ def test_houses_below_two_transformers_are_not_local_to_one_another() -> None:
     check_areas(charged(energy_eur_per_kwh=0.1), feeder)
     with pytest.raises(ScenarioError, match="all houses below one transformer, got 'a' and 'b'"):
         check_areas(charged(energy_eur_per_kwh=0.1, local_share=0.4), feeder)
+
+
+@pytest.mark.parametrize(
+    ("what", "begin"),
+    [
+        ("a market without a network", SteppedMarket),
+        ("study survival", lambda scenario: list_survival_tasks(scenario, 1, 1, 1)),
+    ],
+)
+def test_what_knows_no_network_charges_refuses_them_by_name(what: str, begin: Callable[[Scenario], object]) -> None:
+    scenario = Scenario().with_changes(charges={"energy_eur_per_kwh": 0.1})
+    with pytest.raises(ScenarioError, match=f"charges: expected none for {what}, .* leave the section out"):
+        begin(scenario)
+
+
+def test_a_study_of_charges_needs_some() -> None:
+    with pytest.raises(ScenarioError, match=r"expected a section \[charges\] with prices"):
+        list_charge_tasks(Scenario(), 1)
+    tasks = list_charge_tasks(Scenario().with_changes(charges={"losses": "pro_rata"}), 2)
+    assert len(tasks) == 2 * len(MARKETS)
