@@ -73,8 +73,10 @@ def find_bands(time: npt.NDArray[np.datetime64], bands: Sequence[Band], timezone
     return found
 
 
-def price_by_bands(time: npt.NDArray[np.datetime64], bands: Sequence[Band], timezone: str) -> Integers:
-    """Price of intervals that begin at some times, (T,) µEUR/kWh.
+def price_by_bands(
+    time: npt.NDArray[np.datetime64], bands: Sequence[Band], timezone: str, key: str = "tariff.bands"
+) -> Integers:
+    """Price of intervals that begin at some times, (T,) µEUR/kWh; `key` is what messages call the bands.
 
     Raises
     ------
@@ -85,7 +87,7 @@ def price_by_bands(time: npt.NDArray[np.datetime64], bands: Sequence[Band], time
     if (found == NO_BAND).any():
         at = time[int(np.argmax(found == NO_BAND))].astype("datetime64[s]")
         raise DataError(
-            f"tariff.bands: expected a band for every interval, got none at {at} UTC (clock of {timezone}); add a last "
+            f"{key}: expected a band for every interval, got none at {at} UTC (clock of {timezone}); add a last "
             "band without hours, days and months, which holds at all other times"
         )
     return np.array([band.price_ueur_per_kwh for band in bands], np.int64)[found]

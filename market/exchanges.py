@@ -217,4 +217,47 @@ the energy costs that is not taken now. In the first block a row says what a dev
 the least at which it runs, `held_wh` what it holds at the start.
 """
 
+TERMS_KIND, CHARGE_KIND = 24, 25
+"""First byte of a `TERMS` and of a `CHARGE` row."""
+
+TERMS = np.dtype(
+    [
+        *HEAD,
+        *list_fields("<i8", "grid_ueur_per_kwh", "local_ueur_per_kwh", "power_ueur_per_kw", "standing_neur"),
+        ("reserved", "S28"),
+    ]
+)
+"""What the use of the network costs in an interval; `status` is 1 where a period ends with it, `reason` a `LossRule`.
+
+Energy from the grid and energy that stays below the transformer have a price each, µEUR/kWh. `power_ueur_per_kw` and
+`standing_neur` are the day's share of what a period charges a kW of its peak, and a house; 0 but in the first interval
+of a day.
+"""
+
+CHARGE = np.dtype(
+    [
+        *HEAD,
+        ("house", "<i4"),
+        *list_fields("<i8", "withdrawn_wh", "grid_neur", "local_neur", "power_neur", "standing_neur", "loss_neur"),
+        ("peak_w", "<i4"),
+        ("reserved", "S4"),
+    ]
+)
+"""What a house pays the network operator for a period, recorded with its last interval: by part, nEUR.
+
+`withdrawn_wh` is all energy that it was charged for, `peak_w` the highest mean power of that in an interval.
+"""
+
+CHARGED = ("grid_neur", "local_neur", "power_neur", "standing_neur", "loss_neur")
+"""Parts of a charge."""
+
+
+class LossRule(IntEnum):
+    """Who pays for losses beside the operator; the `reason` of a `TERMS` row."""
+
+    OPERATOR = 0  # nobody beside
+    PRO_RATA = 1  # houses, in proportion to what they withdrew in the period
+
+
+assert TERMS.itemsize == CHARGE.itemsize == 72
 assert EXCHANGE.itemsize == METER.itemsize == ORDER.itemsize == SUBMISSION.itemsize == FLEXIBLE.itemsize == 72

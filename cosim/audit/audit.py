@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cosim.audit.charges import find_wrong_terms, make_recorded_terms
 from cosim.audit.differences import find_difference
 from cosim.audit.market import can_clear, clear_again, follow_states
 from cosim.audit.networks import switch_network
@@ -42,6 +43,7 @@ from cosim.interrupts.processes import open_pool
 from cosim.recording.acts import read_commands
 from grid_models.phases.judge import name_judge
 from grid_models.powerflow.limits import Limits
+from market.charges import Terms
 from market.ledger.format.records import ISLANDED, RecordKind, read_next_interval, select_rows
 from market.ledger.private.vault import Entry
 from market.ledger.store.store import Store, StoredBlock
@@ -115,10 +117,11 @@ class Task(NamedTuple):
 
 
 class Bench(NamedTuple):
-    """What blocks are held against: physics, and in a ledger with facts market and network to clear intervals again."""
+    """What blocks are held against: physics, in a ledger with facts market and network to clear again, and charges."""
 
     physics: Physics
     case: Case | None
+    terms: Terms | None
 
 
 class Audited(NamedTuple):
@@ -260,7 +263,8 @@ def make_bench(recorded: Recorded, commands: Sequence[Switches] = ()) -> Bench:
     tan_phi_ppm = recorded.houses["load_tan_phi_ppm"].astype(np.int64)
     head = rebuild_head(recorded)
     physics = Physics(scenario, feeder, limits, recorded.interval_minutes, tan_phi_ppm, switch, head)
-    return Bench(physics, make_bare_case(recorded) if recorded.read_parameter("facts") else None)
+    case = make_bare_case(recorded) if recorded.read_parameter("facts") else None
+    return Bench(physics, case, make_recorded_terms(recorded))
 
 
 def audit_task(bench: Bench, task: Task) -> Audited:
@@ -270,7 +274,7 @@ def audit_task(bench: Bench, task: Task) -> Audited:
     blocks = [block for block in opened if block.holds_interval]
     whats, cleared, tan_phi_ppm = audit_blocks(bench.physics, blocks), list[int](), bench.physics.load_tan_phi_ppm
     for block, found in zip(blocks, whats, strict=True):
-        found += find_wrong_prices(bench.physics.scenario, block)
+        found += find_wrong_prices(bench.physics.scenario, block) + find_wrong_terms(bench.terms, block)
         if bench.case is not None and block.height in task.states and can_clear(bench.case, block, tan_phi_ppm):
             cleared.append(block.height)
             difference = clear_again(bench.case, task.states[block.height], block, tan_phi_ppm)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cosim.case.batteries import make_ratings
+from cosim.case.charges import check_areas, check_charges, make_terms
 from cosim.case.checks import (
     check_characteristic,
     check_envelopes,
@@ -52,6 +53,7 @@ from grid_models.response.active_control import ActiveControl
 from grid_models.response.reactive_control import Control
 from grid_models.response.sensitivity import AnyPowerFlow, make_engine
 from grid_models.response.tap_changer import NO_TAPS, TapChangers, TapState
+from market.charges import Terms, begin_period
 from market.exchanges import NEUR_PER_EUR, UEUR_PER_EUR, Rows
 from market.mechanisms import Mechanism, find_mechanism
 from market.rules import Arrival, Pricing, Rules, check_rules
@@ -130,6 +132,8 @@ class Case(MarketCase):
         On-load tap changers, None without any, and where they stand before the interval that is run.
     head
         Voltages of the feeder's head, and limits there, in each interval; None where they are those of the net.
+    terms
+        What the use of the network costs in each interval; None where nothing is charged.
     given
         What another simulator gives in place of the profiles; None where none does.
     """
@@ -143,6 +147,7 @@ class Case(MarketCase):
     taps: TapChangers | None = None
     tap_state: TapState = NO_TAPS
     head: HeadOfCase | None = None
+    terms: Terms | None = None
     given: GivenInputs | None = None
 
     def at(self, first: int, stop: int) -> Case:
@@ -169,6 +174,7 @@ def build_market(scenario: Scenario, given: Profiles | None = None) -> MarketCas
     scenario, understood = with_houses(scenario)  # first: some keys have an effect by what the table says
     check_idle_keys(scenario, market)
     check_envelopes(scenario)
+    check_charges(scenario)
     rules = make_rules(scenario, market)
     scenario, said = follow_file(scenario)
     profiles, capacity_wh = read_inputs(scenario, given)
@@ -280,6 +286,7 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
     check_voltage_control(scenario)
     panels_kw = rate_devices(market)[0]
     check_split(scenario, market.profiles, feeder, panels_kw)
+    check_areas(scenario, feeder)
     feeder = with_tap_keys(scenario.tap_changer, feeder)
     net = feeder.net
     n_elements = len(net.bus) + len(net.line) + len(net.trafo)
@@ -302,7 +309,11 @@ def with_network(market: MarketCase, feeder: Feeder) -> Case:
         active=make_active_control(scenario.pv, panels_kw),
         taps=taps,
         head=None if series is None else make_head_of_case(engine, series),
+        terms=make_terms(scenario, market.profiles.time, market.interval_minutes),
     )
+    if case.terms is not None:
+        opening = case.opening_network._replace(period=begin_period(market.profiles.n_participants))
+        case = replace(case, opening_network=opening)
     return case if taps is None else with_opening_taps(case, taps)
 
 

@@ -157,6 +157,13 @@ RULES = (
         lambda scenario, _: scenario.market.network == "envelope",
     ),
     Rule("tariff", ("timezone",), "tariff.bands", lambda scenario, _: bool(scenario.tariff.bands)),
+    Rule("charges", ("timezone",), "a price of [charges]", lambda scenario, _: scenario.charges.is_on),
+    Rule(
+        "charges",
+        ("local_share",),
+        "charges.energy_eur_per_kwh or charges.bands",
+        lambda scenario, _: bool(scenario.charges.bands or scenario.charges.energy_eur_per_kwh),
+    ),
     Rule(
         "market",
         ("fixed_price_eur_per_kwh",),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cosim.case.devices import Device, FuelCellDevice
 from grid_models.devices.fuel_cell_plant import PlantState
+from market.charges import Period, begin_period
 
 ASKING, ADMITTED, REFUSED, RETIRED, LEAVING = 0, 1, 2, 3, 4
 """Standing of a device: only those admitted take part. A battery is leaving while it holds energy of other houses."""
@@ -44,6 +45,8 @@ class NetworkState(NamedTuple):
         (X,) position of each on-load tap changer, and for how long it has been outside its band since its last step.
     plan
         (1,) HOUR_BY_HOUR or AHEAD, chosen when an outage begins; (0,) where the scenario does not ask to look ahead.
+    period
+        What has come together for the network charges of the month; of no house where there are none.
     """
 
     phase: npt.NDArray[np.int8]
@@ -55,6 +58,7 @@ class NetworkState(NamedTuple):
     tap_pos: npt.NDArray[np.int64] = np.zeros(0, np.int64)
     tap_waited_s: npt.NDArray[np.float64] = np.zeros(0)
     plan: npt.NDArray[np.int8] = NO_PLAN
+    period: Period = begin_period(0)
 
     @property
     def looks_ahead(self) -> bool:

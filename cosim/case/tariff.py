@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cosim.errors import ScenarioError
 from cosim.scenario.model import Scenario
+from cosim.scenario.tariff import TariffBand
 from data.profiles import Profiles
 from data.tariffs import DAYS, Band, find_bands, make_hours, price_by_bands
 from market.exchanges import UEUR_PER_EUR
@@ -21,15 +22,17 @@ LAYOUT = struct.Struct("<qIBH")
 
 def make_bands(scenario: Scenario) -> list[Band]:
     """Bands of the scenario's tariff in integers; none without a tariff."""
-    return [
-        Band(
-            round(band.price_eur_per_kwh * UEUR_PER_EUR),
-            make_hours(band.from_hour, band.to_hour),
-            sum(1 << k for k, day in enumerate(DAYS) if day in band.days or not band.days),
-            sum(1 << (month - 1) for month in range(1, 13) if month in band.months or not band.months),
-        )
-        for band in scenario.tariff.bands
-    ]
+    return [make_band(band) for band in scenario.tariff.bands]
+
+
+def make_band(band: TariffBand) -> Band:
+    """A band in integers."""
+    return Band(
+        round(band.price_eur_per_kwh * UEUR_PER_EUR),
+        make_hours(band.from_hour, band.to_hour),
+        sum(1 << k for k, day in enumerate(DAYS) if day in band.days or not band.days),
+        sum(1 << (month - 1) for month in range(1, 13) if month in band.months or not band.months),
+    )
 
 
 def with_tariff(scenario: Scenario, profiles: Profiles) -> Profiles:

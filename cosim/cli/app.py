@@ -13,6 +13,7 @@ from cosim.cli.on_demand import import_on_demand
 from cosim.simulation.version import find_version
 
 with import_on_demand():
+    from cosim.cli.bill import bill
     from cosim.cli.chain import chain_app
     from cosim.cli.community import community_app
     from cosim.cli.envelope import envelope
@@ -37,7 +38,7 @@ with import_on_demand():
     from cosim.cli.validate import validate
 
 app = typer.Typer(name="gridsettle", no_args_is_help=True, pretty_exceptions_enable=False)
-for command in (run, serve, report, compare, validate, hosting, envelope, prices):
+for command in (run, serve, report, compare, bill, validate, hosting, envelope, prices):
     app.command()(command)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(study_app, name="study")

@@ -54,6 +54,8 @@ def tell_settlement(summary: Mapping[str, Any], out: Path) -> None:
     typer.echo(f"All balances sum to {sum(summary['balances_neur'].values())} nEUR.")
     if unpaid := summary["surplus_value_not_paid_neur"]:
         typer.echo(f"Surplus worth {format_eur(unpaid)} EUR is not paid: it is above the month's energy bill.")
+    for line in summary.get("left_out", ()):
+        typer.echo(f"Left out: {line}.")
     typer.echo(f"wrote {make_printable(str(out))}")
 
 

@@ -12,6 +12,7 @@ from cosim.case import case as cases
 from cosim.cli import progress, terminal
 from cosim.cli.errors import bad_input_ends
 from cosim.scenario import files
+from cosim.studies import charges as charge_study
 from cosim.studies import microgrid_tables, outage_failures, outages, study, survival, survival_curves, sweeps
 from cosim.studies import microgrids as microgrid_study
 from cosim.studies import reference as reference_study
@@ -167,3 +168,23 @@ def microgrids(
         alone = microgrid_study.run_microgrids(feeders, 0.0)
         together = microgrid_study.run_microgrids(feeders, capacity_kw)
         typer.echo(microgrid_tables.write_microgrids(directory, alone, together))
+
+
+@study_app.command("charges")
+def charges(
+    scenario: Annotated[str, typer.Argument(help="TOML file with a section [charges].")],
+    seeds: Seeds = 1,
+    hours: Hours = None,
+    out: Out = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Seven markets with and without network charges: who gains, who pays, what is left to the network operator."""
+    with bad_input_ends():
+        chosen = _shorten(files.load_scenario(scenario), hours)
+        tasks = charge_study.list_charge_tasks(chosen, seeds)
+        directory = study.make_directory("charges", out)
+        table = _run("charges", tasks, workers, scheduler)
+        written = charge_study.write_charge_study(directory, table, chosen)
+    typer.echo(charge_study.format_markdown(charge_study.average_charges(table)))
+    terminal.show_written(written)

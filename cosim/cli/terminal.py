@@ -98,6 +98,9 @@ def show_summary(result: Result) -> None:
         table.add_row(label, f"{value:,.{labels.choose_envelope_digits(unit, [value])}f}", unit)
     for key in SHOWN_MONEY:
         table.add_row(labels.MONEY[key], f"{money[key]:,.2f}", "EUR")
+    for key in ("total_eur", "operator_eur") if "charges" in summary else ():
+        label, unit = labels.CHARGES[key]
+        table.add_row(label, f"{summary['charges'][key]:,.2f}", unit)
     for key, label in labels.OUTAGE_COST.items():
         if key in summary.get("resilience", {}):
             table.add_row(label, f"{summary['resilience'][key]:,.2f}", "EUR")

@@ -32,6 +32,8 @@ class Delivered(NamedTuple):
     generation_wh, use_wh
         All that a house generated, less what was spilled, and what its battery gave; all that it used, less what was
         shed, and what its battery took; (T, N), Wh.
+    charged
+        Whether the run charged houses for the network; no law's settlement has that in it.
     """
 
     head: str
@@ -40,6 +42,7 @@ class Delivered(NamedTuple):
     interval_minutes: int
     generation_wh: Ints
     use_wh: Ints
+    charged: bool = False
 
 
 def read_delivered(directory: Path, entries: Entries | None = None) -> Delivered:
@@ -76,7 +79,15 @@ def read_delivered(directory: Path, entries: Entries | None = None) -> Delivered
         )
     _check_end(directory, recorded, last.height, n_read)
     start = recorded.read_parameter("start")
-    return Delivered(report.head.hex(), recorded.feeder.participants, start, recorded.interval_minutes, generation, use)
+    return Delivered(
+        report.head.hex(),
+        recorded.feeder.participants,
+        start,
+        recorded.interval_minutes,
+        generation,
+        use,
+        recorded.scenario.charges.is_on,
+    )
 
 
 def _check_end(directory: Path, recorded: Recorded, height: int, n_read: int) -> None:

@@ -29,6 +29,7 @@ from market.community.energies import Part
 
 TERMS, SETTLEMENT = "terms.toml", "settlement.json"
 TABLES = ("energies", "postings", "balances")
+NETWORK_CHARGES = "the network charges of the run, which are no part of the law's settlement"
 ENERGIES = ("generated_wh", "used_wh", "received_wh", "surplus_wh", "bought_wh")
 
 
@@ -149,6 +150,7 @@ def make_summary(
         },
         "balances_neur": sum_balances(settlement.postings, bench.names),
         "surplus_value_not_paid_neur": settlement.unpaid_neur,
+        **({"left_out": [NETWORK_CHARGES]} if delivered.charged else {}),
     }
 
 

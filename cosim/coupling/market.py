@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cosim.case.case import MarketCase, build_market
+from cosim.case.charges import check_no_charges
 from cosim.case.checks import check_no_envelopes
 from cosim.case.given import GivenInputs
 from cosim.case.head import check_no_head
@@ -64,6 +65,7 @@ class SteppedMarket:
     def __init__(self, scenario: Scenario) -> None:
         check_no_envelopes(scenario, "a market without a network")
         check_no_head(scenario, "a market without a network")
+        check_no_charges(scenario, "a market without a network")
         if scenario.events or scenario.ledger.private:
             what = "events" if scenario.events else "ledger.private"
             raise ScenarioError(

@@ -19,6 +19,7 @@ from cosim.interval.device_requests import DeviceDecision
 from cosim.islands.event_interval import EventInterval
 from grid_models.powerflow.flow import Flow
 from grid_models.powerflow.verdicts import Verdict, Verdicts
+from market.charges import Charges, join_charges
 from market.storage import Wh
 
 
@@ -47,6 +48,8 @@ class Chunk(NamedTuple):
         Whether inverters reduced their power, or taps changed, in a chunk of one interval.
     bounds
         Envelopes that the orders were clipped to, None where there are none.
+    charges
+        Network charges, None where there are none.
     """
 
     first: int
@@ -62,6 +65,7 @@ class Chunk(NamedTuple):
     hunting: tuple[int, ...] = ()
     acted: bool = False
     bounds: Bounds | None = None
+    charges: Charges | None = None
 
     @property
     def stop(self) -> int:
@@ -200,6 +204,7 @@ def _concatenated(parts: Sequence[Chunk]) -> Chunk:
         network=last.network,
         hunting=tuple(t for part in parts for t in part.hunting),
         bounds=join_bounds([part.bounds for part in parts]),
+        charges=join_charges([part.charges for part in parts]),
     )
 
 

@@ -15,6 +15,7 @@ from cosim.case.state import NetworkState
 from cosim.curtailment.feasible import Outcome, make_feasible
 from cosim.curtailment.search import Found
 from cosim.delivery.window import make_orders_at
+from cosim.interval.charging import with_charges
 from cosim.interval.chunk import Chunk
 from cosim.interval.event import run_event, with_admitted_devices
 from cosim.interval.interval import close_one, run_interval
@@ -106,6 +107,9 @@ def run_intervals(
         else:
             done = run_window(case, state, network, t, n)
             network = done[-1].network
+        if case.terms is not None:
+            done = with_charges(case.terms, done, network.period, case.opening.wallet_neur)
+            network = network._replace(period=done[-1].network.period)
         yield from done
         state, t = done[-1].window.state, done[-1].stop
         if fixed is None and n > 0:

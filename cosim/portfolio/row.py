@@ -53,6 +53,12 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     *((f"{name}_kwh", _FLOAT, f"`energy_kwh.{name}` of the feeder's summary") for name in (*METERED, *EXCHANGED)),
     *((f"{name}_kwh", _FLOAT, f"`energy_kwh.{name}` of the summary; null without background") for name in BACKGROUND),
     *((f"{name}_eur", _FLOAT, f"`money_eur.{name}` of the feeder's summary") for name in MONEY),
+    ("network_charges_eur", _FLOAT, "`charges.total_eur` of the summary; null without network charges"),
+    (
+        "operator_eur",
+        _FLOAT,
+        "`charges.operator_eur`, left to the operator; null without network charges",
+    ),
     ("highest_loading_percent", _FLOAT, "highest loading of a line or transformer, %"),
     ("highest_loading_element", _TEXT, "the line or transformer that had it"),
     ("highest_loading_phase", _TEXT, "its conductor; null in a balanced run"),
@@ -179,6 +185,8 @@ def _list_sums(summary: Mapping[str, Any]) -> dict[str, Any]:
         **{name: curtailed.get(name) for name in ("cut_kwh", "cut_percent", "put_off_kwh")},
         **{f"{name}_kwh": summary["energy_kwh"].get(name) for name in (*METERED, *EXCHANGED, *BACKGROUND)},
         **{f"{name}_eur": summary["money_eur"][name] for name in MONEY},
+        "network_charges_eur": summary.get("charges", {}).get("total_eur"),
+        "operator_eur": summary.get("charges", {}).get("operator_eur"),
     }
 
 

@@ -328,4 +328,5 @@ def list_left_out(case: Case) -> tuple[str, ...]:
     """What is not free to change in the optimum, as remarks; nothing where there is none."""
     said = ["fuel cells do what they do as cleared"] if case.inputs.fuel_cell_wh.any() else []
     batteries = ["batteries do what they do as cleared"] if case.capacity_wh.any() else []
-    return tuple(batteries + said)
+    charges = ["network charges are not in the prices"] if case.terms is not None else []
+    return tuple(batteries + said + charges)

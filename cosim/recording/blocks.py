@@ -18,6 +18,7 @@ from cosim.delivery.flexible import FlexibleDevices
 from cosim.delivery.reactive import IN_PROFILES, find_tan_phi_ppm
 from cosim.delivery.volt_watt import is_reduced
 from cosim.interval.chunk import Chunk
+from cosim.recording.charges import append_charges
 from cosim.recording.conductors import Conductors, find_highest_neutral, make_conductors
 from cosim.recording.devices import Keys, make_decision_records
 from cosim.recording.envelopes import make_envelope_rows
@@ -34,6 +35,7 @@ from grid_models.response.tap_changer import TapChangers
 from market.exchanges import CAR, METER, Kind
 from market.ledger.format.quorum import make_quorum_parameters, parse_witnesses
 from market.ledger.format.records import (
+    CHARGES_PARAMETER,
     ENVELOPE_PARAMETER,
     ISLANDED,
     PHASES,
@@ -184,6 +186,7 @@ def make_first_records(
         **{name: 1 for name in ("private", "members_sign", "facts") if getattr(options, name)},
         **(list_facts(scenario, rules, limits) if options.facts else {}),
         **({ENVELOPE_PARAMETER: scenario.market.envelope_rule} if scenario.market.network == "envelope" else {}),
+        **({CHARGES_PARAMETER: 1} if scenario.charges.is_on else {}),
         **_list_terms(scenario, opening.own_wh.size, form),
         **list_house_parameters(scenario, feeder.participants),
     }
@@ -257,8 +260,8 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
     """Records of a chunk's blocks, one block after the other, and how many each block has.
 
     A block holds its exchanges, then one meter per house, orders if they are recorded, devices that can wait, envelopes
-    if there are any, then the verdict, with phases behind it in an unbalanced model; tap changers, topology and
-    statements follow.
+    if there are any, then the verdict, with phases behind it in an unbalanced model; tap changers, network charges,
+    topology and statements follow.
     """
     window = chunk.window
     n_intervals, n_houses = window.meters.shape
@@ -292,6 +295,8 @@ def make_block_records(case: Case, chunk: Chunk) -> tuple[RecordBytes, npt.NDArr
     if case.taps is not None:
         places = begin[1:, None] - n_taps + np.arange(n_taps)
         records[places.reshape(-1)] = view_as_bytes(make_tap_rows(case.taps, chunk, behind))
+    if chunk.charges is not None:
+        return append_charges(chunk.charges, chunk.first, n_houses, records, counts)
     return records, counts
 
 

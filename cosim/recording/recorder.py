@@ -31,6 +31,7 @@ from cosim.recording.blocks import (
 )
 from cosim.recording.devices import make_member_records
 from cosim.recording.keys import RunKeys, find_run_keys
+from market.charges import Period
 from market.errors import LedgerError, MarketError
 from market.exchanges import FLEXIBLE
 from market.ledger.crypto.keys import public_bytes
@@ -54,6 +55,8 @@ _NETWORK_KEYS = ("phase", "former", "pickup", "open", "standing", "plants")
 """Names of the fields of `NetworkState` in the states that a ledger keeps, but for those that follow."""
 _TAP_KEYS = ("tap_pos", "tap_waited_s")
 """Those of tap changers, only where there are any."""
+_PERIOD = "period_"
+"""What the names of those of network charges begin with, only where there are any."""
 _PLAN = "outage_plan"
 """That of the last one, which is kept only where outages are planned."""
 
@@ -241,9 +244,14 @@ def encode_state(state: State, network: NetworkState) -> bytes:
         **{f"outage_{key}": column for key, column in zip(_NETWORK_KEYS, network[: len(_NETWORK_KEYS)], strict=True)},
         **({name: getattr(network, name) for name in _TAP_KEYS} if network.tap_pos.size else {}),
         **({_PLAN: network.plan} if network.plan.size else {}),
+        **(_name_period(network.period) if network.period.peak_wh.size else {}),
     }
     np.savez(buffer, **flat)
     return buffer.getvalue()
+
+
+def _name_period(period: Period) -> dict[str, npt.NDArray[np.int64]]:
+    return {_PERIOD + name: column for name, column in period._asdict().items()}
 
 
 def decode_state(content: bytes) -> tuple[State, NetworkState]:
@@ -254,6 +262,8 @@ def decode_state(content: bytes) -> tuple[State, NetworkState]:
         taps = {name: arrays[name] for name in _TAP_KEYS if name in arrays}
         network = NetworkState(*(arrays[f"outage_{key}"] for key in _NETWORK_KEYS), **taps)
         network = network._replace(plan=arrays.get(_PLAN, NO_PLAN))
+        if f"{_PERIOD}sums" in arrays:
+            network = network._replace(period=Period(*(arrays[_PERIOD + name] for name in Period._fields)))
         kept = {name: arrays[name] for name in _STATE_KEYS}
         flexible = arrays[_FLEXIBLE].view(FLEXIBLE).reshape(-1) if _FLEXIBLE in arrays else NO_FLEXIBLE
         return State(**kept, lots=lots, ratings=ratings, flexible=flexible), network

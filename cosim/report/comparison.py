@@ -19,6 +19,7 @@ from cosim.report.palette import CYCLE, plain_text, style_figure
 from cosim.report.plot import Plot
 from cosim.report.sections.findings import sort_outcomes
 from cosim.report.tables.branches import FULL_PERCENT, WARN_PERCENT
+from cosim.results.charges import CHARGES_TABLE, sum_of_operator
 from cosim.results.columns import name_columns
 from cosim.results.csv_text import format_csv
 from cosim.results.directory import write_whole
@@ -28,6 +29,7 @@ from cosim.results.labels import (
     BACKGROUND,
     BY_HOUSE,
     CARS_LEFT_SHORT,
+    CHARGES,
     CURTAILED,
     CURTAILED_HOURS,
     CUT_KWH,
@@ -47,6 +49,7 @@ from cosim.results.labels import (
 )
 from cosim.results.result import Result
 from cosim.results.summary import EXTREMES
+from cosim.results.sums import sum_exchanges
 from grid_models.feeder.connection import CONDUCTORS
 from market.exchanges import NEUR_PER_EUR
 
@@ -88,8 +91,8 @@ def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
     runs = [Path(directory) for directory in directories]
     names = name_runs(runs)
     results = {name: Result.load(run) for name, run in zip(names, runs, strict=True)}
-    within = any(WITHIN in result.summary for result in results.values())
-    columns = {name: _read_quantities(result, within=within) for name, result in results.items()}
+    within, charged = (any(key in result.summary for result in results.values()) for key in (WITHIN, CHARGES_TABLE))
+    columns = {name: _read_quantities(result, within=within, charged=charged) for name, result in results.items()}
     table = pd.DataFrame(columns)
     table.index = pd.MultiIndex.from_tuples(list(table.index), names=["group", "quantity", "unit"])
     by_group = np.argsort([GROUPS.index(group) for group, _, _ in table.index], kind="stable")
@@ -100,10 +103,11 @@ def compare_runs(directories: Sequence[str | Path]) -> pd.DataFrame:
     return table
 
 
-def _read_quantities(result: Result, *, within: bool) -> dict[tuple[str, str, str], float]:
+def _read_quantities(result: Result, *, within: bool, charged: bool) -> dict[tuple[str, str, str], float]:
     with result.check_files():
         found = dict(list_quantities(result))
-        return {**found, **dict(list_envelope_quantities(result))} if within else found
+        found |= dict(list_charge_quantities(result)) if charged else {}
+        return found | dict(list_envelope_quantities(result)) if within else found
 
 
 def name_runs(directories: Sequence[Path]) -> list[str]:
@@ -137,6 +141,23 @@ def list_quantities(result: Result) -> Iterator[Quantity]:
     yield from list_network_quantities(result)
 
 
+def list_charge_quantities(result: Result) -> Iterator[Quantity]:
+    """What is compared where some run charges for the network: parts, the operator, what each house pays and has."""
+    found, paid = result.summary.get(CHARGES_TABLE), dict[str, int]()
+    if found is None:
+        operator_eur = sum_of_operator(sum_exchanges(result.parts)) / NEUR_PER_EUR
+        found = {**dict.fromkeys(CHARGES, 0.0), "operator_eur": operator_eur}
+    else:
+        table = result.table(CHARGES_TABLE, ("house", "total_neur")).to_pandas()
+        paid = table.groupby("house", observed=True)["total_neur"].sum().to_dict()
+    for key, (label, unit) in CHARGES.items():
+        yield ("energy" if unit == "kWh" else "money", label, unit), found[key]
+    label, unit = BY_HOUSE["charged"]
+    for row in _read_last_balances(result):
+        yield (MONEY_BY_HOUSE, label.format(row["house"]), unit), paid.get(row["house"], 0) / NEUR_PER_EUR
+    yield from list_balances(result)
+
+
 def list_envelope_quantities(result: Result) -> Iterator[Quantity]:
     """What is compared where some run clips orders to envelopes: what these did, fairness, and money by house."""
     found = result.summary.get(WITHIN, {})
@@ -157,13 +178,18 @@ def list_envelope_quantities(result: Result) -> Iterator[Quantity]:
 
 def list_balances(result: Result) -> Iterator[Quantity]:
     """Wallet and utility account of every house at the end of a run."""
+    label, unit = BY_HOUSE["balance"]
+    for row in _read_last_balances(result):
+        balance = (row["wallet_neur"] + row["account_neur"]) / NEUR_PER_EUR
+        yield (MONEY_BY_HOUSE, label.format(row["house"]), unit), balance
+
+
+def _read_last_balances(result: Result) -> list[dict[str, Any]]:
+    """Each house with its wallet and its account in the last interval."""
     columns = ("house", "wallet_neur", "account_neur")
     last = collections.deque(result.parts("houses", columns), maxlen=1).pop()
     n = pc.count_distinct(last["house"].cast(pa.string())).as_py()
-    label, unit = BY_HOUSE["balance"]
-    for row in last.slice(len(last) - n).to_pylist():
-        balance = (row["wallet_neur"] + row["account_neur"]) / NEUR_PER_EUR
-        yield (MONEY_BY_HOUSE, label.format(row["house"]), unit), balance
+    return list(last.slice(len(last) - n).to_pylist())
 
 
 def list_device_quantities(summary: Mapping[str, Any]) -> Iterator[Quantity]:

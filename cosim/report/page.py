@@ -19,6 +19,7 @@ from cosim.report.elements import Figure, PageSection
 from cosim.report.figures.topology import distance_km
 from cosim.report.sections.agreed import make_agreed_sections
 from cosim.report.sections.balance import make_energy_section
+from cosim.report.sections.charges import make_charge_sections
 from cosim.report.sections.envelopes import make_envelope_sections
 from cosim.report.sections.fairness import make_fairness_section
 from cosim.report.sections.findings import (
@@ -150,6 +151,7 @@ def make_sections(run: RunTables, tables: Mapping[str, pd.DataFrame], hosting: H
         *capacity,
         make_energy_section(run),
         make_money_section(run),
+        *make_charge_sections(run),
         make_prices_section(run),
         *make_agreed_sections(run),
         make_houses_section(run, tables["house_summary"]),

@@ -49,6 +49,18 @@ MONEY = {
 }
 """Labels of `money_eur`."""
 
+CHARGES = {
+    "withdrawn_kwh": ("energy that network charges are for", "kWh"),
+    "grid_eur": ("network charges, energy from the grid", "EUR"),
+    "local_eur": ("network charges, energy from other houses", "EUR"),
+    "power_eur": ("network charges, power", "EUR"),
+    "standing_eur": ("network charges, standing part", "EUR"),
+    "loss_eur": ("network charges, losses passed on", "EUR"),
+    "total_eur": ("network charges", "EUR"),
+    "operator_eur": ("left to the network operator", "EUR"),
+}
+"""Labels and units in `charges`, where the use of the network is charged for."""
+
 NETWORK = {
     "lowest_voltage": "lowest voltage",
     "highest_voltage": "highest voltage",
@@ -130,8 +142,10 @@ BY_HOUSE = {
     "balance": ("balance of {}", "EUR"),
     "delivered_kwh": ("delivered by {}", "kWh"),
     "delivered_percent": ("delivered by {} of what it offered", "%"),
+    "charged": ("network charges of {}", "EUR"),
 }
-"""Labels and units of each house in comparisons with envelopes; a balance is wallet and utility account at the end."""
+"""Labels and units of each house in comparisons, with envelopes or network charges; a balance is wallet and utility
+account at the end."""
 
 OFFERED = {
     "offered_jain": ("Jain's index of shares delivered of what was offered", ""),

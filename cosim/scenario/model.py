@@ -14,6 +14,7 @@ from cosim.errors import ScenarioError
 from cosim.notebook import table_html
 from cosim.scenario import houses_of_today, sections, voltage
 from cosim.scenario.base import AS_IN_NET, ScenarioName, Section
+from cosim.scenario.charges import ChargesSection
 from cosim.scenario.events import Event
 from cosim.scenario.messages import explain
 from cosim.scenario.participants import ParticipantSection
@@ -49,6 +50,7 @@ class Scenario(Section):
     battery: sections.BatterySection = sections.BatterySection()
     market: sections.MarketSection = sections.MarketSection()
     tariff: TariffSection = TariffSection()
+    charges: ChargesSection = ChargesSection()
     pv: sections.PvSection = sections.PvSection()
     network: sections.NetworkSection = sections.NetworkSection()
     tap_changer: voltage.TapChangerSection = voltage.TapChangerSection()
@@ -136,6 +138,8 @@ class Scenario(Section):
                     del content[section][key]
         if not self.tariff.bands:
             del content["tariff"]
+        if not self.charges.is_on:  # as before there were any
+            del content["charges"]
         if not content["outage"]:
             del content["outage"]
         if not self.tap_changer.enabled:  # as before there were any

@@ -30,6 +30,7 @@ from cosim.results.applied_limits import list_limits
 from cosim.results.background import measure_background
 from cosim.results.battery_wear import WEAR_TABLE, make_wear_table
 from cosim.results.binding import measure_curtailed
+from cosim.results.charges import list_charge_tables, make_charge_tables, summarise_charges
 from cosim.results.contract_power import (
     CONTRACT_TABLE,
     has_contracts,
@@ -307,6 +308,7 @@ def sum_up(case: Case, parts: Parts) -> tuple[dict[str, Any], dict[str, pa.Table
     found |= summarise_flexible(case, parts)
     found |= summarise_voltage_control(case, parts)
     found |= summarise_envelopes(case, parts)
+    found |= summarise_charges(case, parts, exchanges)
     if case.scenario.tariff.bands:
         found["tariff"] = summarise_tariff(case.scenario, case.profiles)
     if CONTRACT_TABLE in derived:
@@ -323,7 +325,8 @@ def list_tables(case: Case) -> tuple[str, ...]:
     """Names of the tables that a run writes part by part; those of events and devices only where there are any."""
     outages = OUTAGE_TABLES if has_events(case) else ()
     cells = (FUEL_CELL_TABLE,) if has_fuel_cells(case) else ()
-    return (*TABLES, "energy_balance", *outages, *cells, *list_flexible_tables(case), *list_envelope_tables(case))
+    optional = (*list_flexible_tables(case), *list_envelope_tables(case), *list_charge_tables(case))
+    return (*TABLES, "energy_balance", *outages, *cells, *optional)
 
 
 def list_all_tables(case: Case) -> tuple[str, ...]:
@@ -344,8 +347,8 @@ def make_tables(case: Case, chunk: Chunk, ended: Case | None = None) -> dict[str
     found = make_chunk_tables(case, chunk)
     balance = make_energy_balance_table(found["houses"], found["exchanges"], measure_background(case, chunk))
     devices = make_flexible_tables(case, chunk, with_outages=with_outages)
-    envelopes = make_envelope_tables(case, chunk)
-    return {**found, "energy_balance": balance, **outages, **cells, **devices, **envelopes}
+    optional = {**make_envelope_tables(case, chunk), **make_charge_tables(case, chunk)}
+    return {**found, "energy_balance": balance, **outages, **cells, **devices, **optional}
 
 
 def write_inputs(case: Case, directory: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from cosim.case.case import MarketCase
+from cosim.case.charges import check_no_charges
 from cosim.case.checks import check_no_envelopes
 from cosim.case.head import check_no_head
 from cosim.delivery.window import Window
@@ -27,6 +28,7 @@ def run_market(case: MarketCase) -> Iterator[Window]:
     """Windows of the whole horizon, every exchange delivered as cleared."""
     check_no_envelopes(case.scenario, "a market without a network")
     check_no_head(case.scenario, "a market without a network")
+    check_no_charges(case.scenario, "a market without a network")
     state = case.opening
     for first in range(0, case.n_intervals, WINDOW):
         n = min(WINDOW, case.n_intervals - first)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.case.case import Case
+from cosim.case.charges import check_no_charges
 from cosim.case.checks import check_no_envelopes
 from cosim.case.event_checks import check_only_loads
 from cosim.case.head import check_no_head
@@ -141,6 +142,7 @@ def check_alike(cases: Sequence[Case]) -> None:
         check_without_voltage_control(case.scenario, who)
         check_no_envelopes(case.scenario, "study microgrids")
         check_no_head(case.scenario, "study microgrids")
+        check_no_charges(case.scenario, "study microgrids")
     names = [case.scenario.name for case in cases]
     if len(set(names)) < len(names):
         raise ScenarioError(f"microgrids: expected a name of its own for every scenario, got {', '.join(names)}")

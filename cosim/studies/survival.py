@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cosim.case.case import Case, build_case, build_market
+from cosim.case.charges import check_no_charges
 from cosim.case.devices import FuelCellDevice
 from cosim.case.event_checks import list_left_out
 from cosim.case.fleet import Fleet
@@ -104,6 +105,7 @@ def list_survival_tasks(
     ScenarioError, data.errors.DataError
         If there are more outages than hours, or an input cannot be used.
     """
+    check_no_charges(scenario, "study survival")
     if starts > hours:
         raise ScenarioError(f"--starts: expected at most one outage an hour, {hours}, got {starts}; ask for fewer")
     if outset.charge is not None:

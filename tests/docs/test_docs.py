@@ -34,6 +34,7 @@ ELSEWHERE = {
     "docs/how-to/medium-voltage.md": ("tests/docs/test_medium_voltage_docs.py", 2),
     "docs/how-to/mosaik.md": ("tests/docs/test_mosaik_docs.py", 2),
     "docs/how-to/check-a-network.md": ("tests/docs/test_check_docs.py", 2),
+    "docs/how-to/network-charges.md": ("tests/docs/test_charges_docs.py", 2),
     "docs/how-to/community-by-law.md": ("tests/docs/test_community_docs.py", 2),
     "docs/how-to/opendss.md": ("tests/docs/test_opendss_docs.py", 5),
     "docs/how-to/own-copy.md": ("tests/docs/test_own_copy_docs.py", 6),

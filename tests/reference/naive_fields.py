@@ -22,6 +22,8 @@ HOUSE = struct.Struct("<8iqiii4B4s")
 PHASES = struct.Struct("<9i24s")
 FLEXIBLE = struct.Struct("<15i")
 ENVELOPE = struct.Struct("<14i4s")
+TERMS = struct.Struct("<4q28s")
+CHARGE = struct.Struct("<i6qi4s")
 PARAMETER = struct.Struct("<20s40s")
 PPM = 1_000_000
 METERED = ("bought", "sold", "imported", "exported", "spilled", "shed")
@@ -87,6 +89,14 @@ def check_fields(row: bytes, k: int, intervals: int, version: int) -> None:
         house, *numbers, element, zeros = ENVELOPE.unpack(row[12:])
         demand(status in (0, 1, 2) and reason < 4 and house >= 0 and element >= -1 and not any(zeros), "envelope")
         demand(all(x >= -1 for x in numbers[:5]) and all(x >= 0 for x in numbers[5:]), "envelope")
+    elif kind == 24:
+        *prices, standing, zeros = TERMS.unpack(row[12:])
+        demand(status <= 1 and reason <= 1 and 0 <= standing <= 2**50 and not any(zeros), "terms")
+        demand(all(0 <= price <= most for price, most in zip(prices, (10**7, 10**7, 10**10), strict=True)), "terms")
+    elif kind == 25:
+        house, withdrawn, *parts, peak, zeros = CHARGE.unpack(row[12:])
+        demand(flags == (0, 0) and house >= 0 and peak >= 0 and not any(zeros), "charge")
+        demand(0 <= withdrawn <= 2**62 and all(0 <= part <= 2**50 for part in parts), "charge")
     elif kind == 18:
         element, tap_pos, zeros = TOPOLOGY.unpack(row[12:])
         demand(1 <= status <= 7 and reason <= 2 and element >= 0 and not any(zeros), "topology")

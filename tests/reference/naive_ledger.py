@@ -12,6 +12,7 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
+from naive_charges import NaiveCharges
 from naive_devices import NaiveDevices
 from naive_envelopes import check_envelopes
 from naive_facts import check_facts, check_rules
@@ -119,6 +120,9 @@ class Naive(NaiveRegistry):
         self.lots: list[list[int]] = []
         self.next_lot = 0
         self.waiting = NaiveDevices(rows, self.p("interval_minutes"))
+        is_charged = bool(self.p("charges"))
+        demand(not is_charged or not self.p("private"), "private records with charges")
+        self.charges = NaiveCharges(len(houses), is_charged, self.p("interval_minutes"))
         if self.p("facts"):
             check_rules(self.p)
         self.witnesses = naive_witnesses(self.parameters)
@@ -165,6 +169,7 @@ class Naive(NaiveRegistry):
 
     def interval(self, rows: list[bytes], state_root: bytes) -> None:
         if self.p("private"):
+            demand(not any(row[0] in (24, 25) for row in rows), "charges in private")
             self.private.interval(rows, self.intervals, self.clear_money)
             return
         demand(not any(row[0] in (48, 49) for row in rows), "private record")
@@ -235,6 +240,10 @@ class Naive(NaiveRegistry):
         self.waiting.interval(rows)
         if self.p("facts"):
             check_facts(rows, wallets, self.p, "feed_in_fixed" in self.parameters)
+        for house, neur in enumerate(self.charges.interval(rows)):
+            self.accounts[house] -= neur
+            self.pools[2] += neur
+        demand(all(abs(balance) < 2**61 for balance in (*self.accounts, self.pools[2])), "balance")
         hosted = [sum(lot[3] for lot in self.lots if lot[2] == i) for i in range(n)]
         state = [*self.wallets, *self.accounts, *self.pools, *self.own, *hosted]
         demand(state_root == sha256(struct.pack(f"<{len(state)}q", *state)).digest(), "state root")

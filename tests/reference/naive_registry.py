@@ -174,7 +174,7 @@ class NaiveRegistry:
         demand(set(keys) == set(said), "who signs entries")
         for member, key in keys.items() if not self.p("private") else ():
             own = [r for r in rows if r[0] <= 11 and member in EXCHANGE.unpack(r[12:])[:3]]
-            own += [r for r in rows if r[0] in (16, 19) and METER.unpack(r[12:])[0] == member]
+            own += [r for r in rows if r[0] in (16, 19, 25) and METER.unpack(r[12:])[0] == member]
             own.sort(key=rows.index)
             message = b"gridsettle entries v1\0" + self.chain + struct.pack("<I", self.intervals) + tree(own)
             demand(signed(key, said[member], message), "entries")

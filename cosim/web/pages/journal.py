@@ -16,11 +16,12 @@ from market.exchanges import METER, Ints, Kind, Rows
 from market.ledger.format.header import decode_header
 from market.ledger.format.records import ISLANDED, RecordKind, read_places, select_exchanges, select_rows
 from market.ledger.private.commitments import list_payers
+from market.ledger.read.account import sum_charges
 from market.ledger.store.store import Store, StoredBlock
 from market.ledger.store.tip import decode_records
 
-KINDS = int(Kind.METER)
-"""Kinds of exchanges are below this number."""
+KINDS = int(RecordKind.CHARGE) + 1
+"""Kinds of records that change an account, exchanges and network charges, are below this number."""
 
 
 class Block(NamedTuple):
@@ -117,6 +118,8 @@ class Journal:
         exchanges, meters = select_exchanges(records), select_rows(records, Kind.METER)
         month = self._month_of(len(self.intervals))
         changed = sum_by_house(exchanges, len(self._openings))
+        for charge in select_rows(records, RecordKind.CHARGE):
+            changed[charge["house"], RecordKind.CHARGE] -= sum_charges(charge)
         self._totals = self._totals + changed
         first = self.months.get(month, range(len(self.intervals), 0)).start
         self.months[month] = range(first, len(self.intervals) + 1)
@@ -147,16 +150,21 @@ class Journal:
         wallet = int(self._openings["wallet_neur"][house] + change[: Kind.LOT_SALE + 1].sum())
         return wallet, int(change[Kind.LOT_SALE + 1 :].sum())
 
-    def list_bills(self, house: int) -> list[tuple[str, dict[Kind, int]]]:
-        """By month, newest first, what a house earned less what it paid by each kind of exchange, nEUR."""
+    def list_bills(self, house: int) -> list[tuple[str, dict[Kind | RecordKind, int]]]:
+        """By month, newest first, what a house earned less what it paid by each kind of exchange, and charges, nEUR."""
         return [
-            (month, {Kind(k): int(sums[house, k]) for k in np.flatnonzero(sums[house]).tolist()})
+            (month, {name_entry(k): int(sums[house, k]) for k in np.flatnonzero(sums[house]).tolist()})
             for month, sums in sorted(self._bills.items(), reverse=True)
         ]
 
 
+def name_entry(kind: int) -> Kind | RecordKind:
+    """The kind of an exchange, or of a network charge, from its number."""
+    return Kind(kind) if kind < Kind.METER else RecordKind(kind)
+
+
 def sum_by_house(exchanges: Rows, n_houses: int) -> Ints:
-    """What every house earns less what it pays, by kind of exchange, (N, KINDS) nEUR."""
+    """What every house earns less what it pays by exchanges, by kind, (N, KINDS) nEUR."""
     found = np.zeros((n_houses, KINDS), np.int64)
     amount, kind = exchanges["amount_neur"], exchanges["kind"]
     seller, payer = exchanges["seller"], list_payers(exchanges)

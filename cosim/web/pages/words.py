@@ -7,11 +7,12 @@ from typing import Any
 
 from cosim.results.labels import describe_conductor, name_house
 from market.exchanges import CONDUCTORS, CONTRACT, GRID, NEUR_PER_EUR, OPERATOR, Kind, Reason, split_reason
+from market.ledger.format.records import RecordKind
 
 PlaceName = Callable[[str, int], str]
 """What an element is called, by its table ("bus", "line", "transformer") and number."""
 
-KINDS = {
+KINDS: dict[int, str] = {
     Kind.P2P: "trade with a house",
     Kind.SHARE_USE: "shared, used at once",
     Kind.SHARE_STORE: "shared, stored",
@@ -23,6 +24,7 @@ KINDS = {
     Kind.LOSS: "network losses",
     Kind.COMPENSATION: "compensation",
     Kind.BACKGROUND: "others on the network",
+    RecordKind.CHARGE: "network charges",
 }
 REASONS = {
     Reason.OVERVOLTAGE: ("the voltage would be too high", "bus"),
@@ -135,14 +137,14 @@ def describe_mechanism(name: str) -> str:
 
 
 def name_kind(kind: int) -> str:
-    """Words for a kind of exchange.
+    """Words for a kind of exchange, or for network charges.
 
     Examples
     --------
     >>> name_kind(1)
     'trade with a house'
     """
-    return KINDS[Kind(kind)]
+    return KINDS[kind]
 
 
 def explain_reason(code: int, element: int, place: PlaceName = name_by_number) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from market.exchanges import Ints, Kind
+from market.ledger.books.charges import ChargeBooks, find_changes, holds_charges, post_due
 from market.ledger.books.devices import DeviceBooks
 from market.ledger.books.envelopes import EnvelopeBooks
 from market.ledger.books.facts import FAULTS as WRONG_FACTS
@@ -138,6 +139,7 @@ class Bookkeeper:
         self.has_phases = has_phases(find_version(genesis))
         self.devices = DeviceBooks(genesis)
         self.envelopes = EnvelopeBooks(genesis)
+        self.charges = ChargeBooks(read_parameters(genesis), self.books.own_wh.size)
         self.state_root = NO_STATE
         self.next_interval = 0
 
@@ -218,12 +220,27 @@ class Bookkeeper:
             if found := self.envelopes.check(blocks[k].records, n):
                 n_right, wrong = k, found
                 break
+        if self.charges.is_on or any(holds_charges(block.kinds) for block in blocks):
+            n_right, wrong, accounts = self._charge(blocks, n_right, wrong, accounts)
         for k in range(n_right):
             self.state_root = self._find_state_root(accounts[k], first + k)
             if blocks[k].header.state_root != self.state_root:
                 return blocks[k].header.height, "the state root does not follow from the replayed books"
         self.next_interval += n_right
         return (blocks[n_right].header.height, wrong) if wrong else None
+
+    def _charge(self, blocks: Sequence[Block], n_right: int, wrong: str, accounts: Ints) -> tuple[int, str, Ints]:
+        """Post network charges of blocks that are right so far: how many are, what is wrong, accounts after them."""
+        due = list[Sequence[int]]()
+        for k in range(n_right):
+            found = self.charges.follow(blocks[k].records)
+            posted = found if isinstance(found, str) else post_due(self.books, found)
+            if isinstance(posted, str) or isinstance(found, str):
+                n_right, wrong = k, str(posted)
+                break
+            self.books = posted
+            due.append(found)
+        return n_right, wrong, accounts[:n_right] + find_changes(due, self.books.own_wh.size)
 
     def _find_state_root(self, accounts: Ints, interval: int) -> bytes:
         """State root that follows from the accounts after an interval."""

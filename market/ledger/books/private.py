@@ -12,6 +12,7 @@ import numpy as np
 
 from market.exchanges import Ints, Kind, Rows
 from market.ledger.books.bookkeeper import Bookkeeper, make_empty_books, open_books, read_terms
+from market.ledger.books.charges import holds_charges
 from market.ledger.books.replay import post_exchanges
 from market.ledger.format.header import state_root
 from market.ledger.format.records import (
@@ -46,6 +47,8 @@ class AggregateKeeper:
     def check(self, blocks: Sequence[Block]) -> Fault | None:
         """Check consecutive blocks against their aggregates; returns the first that is wrong, if any."""
         for block in blocks:
+            if holds_charges(block.kinds):
+                return block.header.height, "a network charge in a ledger that was begun without"
             if block.holds_interval and (reason := self._find_fault(block.records)):
                 return block.header.height, reason
         return None

@@ -25,7 +25,7 @@ from market.ledger.database import DamagedError
 from market.ledger.format.checkpoint import log_origin
 from market.ledger.format.header import NO_PREVIOUS, header_message, make_chain_id
 from market.ledger.format.quorum import Quorum, read_quorum
-from market.ledger.format.records import RecordBytes, RecordKind, read_parameters, read_places
+from market.ledger.format.records import CHARGES_PARAMETER, RecordBytes, RecordKind, read_parameters, read_places
 from market.ledger.format.version import VERSIONS, find_version, has_devices, has_phases
 from market.ledger.private.commitments import open_commitments
 from market.ledger.private.entries import entries_message, find_meter_number, read_entry_signatures
@@ -91,6 +91,8 @@ def _make_keeper(genesis: RecordBytes, entries: Mapping[tuple[int, int], Entry] 
     terms = read_terms(genesis)
     if terms.private and has_devices(find_version(genesis)):
         raise BrokenError("private records in a ledger with devices that can wait")
+    if terms.private and CHARGES_PARAMETER in read_parameters(genesis):
+        raise BrokenError("private records in a ledger with network charges")
     if terms.cover is not None:
         return CoveredKeeper(genesis) if entries is None else CoveredOpenedKeeper(genesis, entries)
     if np.isin(genesis[:, 0], (RecordKind.PRIVATE, RecordKind.AGGREGATE)).any():

@@ -8,6 +8,7 @@ import numpy as np
 
 from market.exchanges import (
     AUTOMATIC,
+    CHARGED,
     CONDUCTORS,
     FLEXIBLE,
     HEAT_PUMP,
@@ -19,6 +20,7 @@ from market.exchanges import (
     Ask,
     Ints,
     Kind,
+    LossRule,
     Reason,
     Status,
     with_conductor,
@@ -49,6 +51,9 @@ LARGEST_NEUR = 2**50
 
 LARGEST_UEUR_PER_KWH = 10_000_000
 """Largest price of an order: 10 EUR/kWh, as in profiles; the pricing rules then do not overflow."""
+
+LARGEST_UEUR_PER_KW = 10_000_000_000
+"""Largest price of a kW of a period's peak: 10,000 EUR/kW."""
 
 LARGEST_GAIN_PPM = 20_000_000
 """Largest heat that a heat pump makes of a unit of energy, in millionths."""
@@ -128,6 +133,19 @@ _ENVELOPE: _Limits = {
     **dict.fromkeys(("house", "spilled_wh", "stop_reason", *(f"asked_{name}" for name in ROOMS)), (0, _I4)),
     "element": (-1, _I4),
 }
+_TERMS: _Limits = {
+    "status": (0, 1),
+    "reason": (0, max(LossRule)),
+    **dict.fromkeys(("grid_ueur_per_kwh", "local_ueur_per_kwh"), (0, LARGEST_UEUR_PER_KWH)),
+    "power_ueur_per_kw": (0, LARGEST_UEUR_PER_KW),
+    "standing_neur": (0, LARGEST_NEUR),
+}
+_CHARGE: _Limits = {
+    **_NO_FLAGS,
+    **dict.fromkeys(("house", "peak_w"), (0, _I4)),
+    "withdrawn_wh": (0, 2**62),
+    **dict.fromkeys(CHARGED, (0, LARGEST_NEUR)),
+}
 _AGGREGATE: _Limits = {**_NO_FLAGS, **dict.fromkeys((*MONEY, "into_wh", "out_wh"), (-(2**60), 2**60))}
 
 LIMITS: dict[int, _Limits] = {
@@ -137,6 +155,8 @@ LIMITS: dict[int, _Limits] = {
     RecordKind.VERDICT: _VERDICT,
     RecordKind.SUBMISSION: _SUBMISSION,
     RecordKind.ENVELOPE: _ENVELOPE,
+    RecordKind.TERMS: _TERMS,
+    RecordKind.CHARGE: _CHARGE,
     RecordKind.TOPOLOGY: {"status": (1, max(Change)), "reason": (0, CLOSES), "element": (0, _I4)},
     **dict.fromkeys((RecordKind.MEMBER, RecordKind.ROTATE, RecordKind.REVOKE), _KEY),
     RecordKind.DEVICE: {"status": (1, 3), "reason": (0, 0), "device_kind": (1, max(DeviceKind))},

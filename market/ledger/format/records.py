@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from market.errors import LedgerError
 from market.exchanges import (
+    CHARGE,
+    CHARGE_KIND,
     EXCHANGE,
     FLEXIBLE,
     FLEXIBLE_KIND,
@@ -24,6 +26,8 @@ from market.exchanges import (
     ORDER_KIND,
     SUBMISSION,
     SUBMISSION_KIND,
+    TERMS,
+    TERMS_KIND,
     Ints,
     Kind,
     Rows,
@@ -46,6 +50,8 @@ class RecordKind(IntEnum):
     SUBMISSION = SUBMISSION_KIND
     FLEXIBLE = FLEXIBLE_KIND
     ENVELOPE = 23
+    TERMS = TERMS_KIND
+    CHARGE = CHARGE_KIND
     MEMBER = 32
     ROTATE = 33
     REVOKE = 34
@@ -166,6 +172,9 @@ not kept in its battery. `stop_reason` and `element` name the limit that stops i
 ENVELOPE_PARAMETER = "envelope_rule"
 """Parameter that the first block of a ledger with envelopes has: the name of the rule."""
 
+CHARGES_PARAMETER = "charges"
+"""Parameter that the first block of a ledger with network charges has: 1."""
+
 ENVELOPE_RULES = ("equal", "proportional", "max_total", "max_min")
 
 
@@ -271,6 +280,8 @@ LAYOUTS: dict[int, np.dtype[Any]] = {
     int(RecordKind.SUBMISSION): SUBMISSION,
     int(RecordKind.FLEXIBLE): FLEXIBLE,
     int(RecordKind.ENVELOPE): ENVELOPE,
+    int(RecordKind.TERMS): TERMS,
+    int(RecordKind.CHARGE): CHARGE,
     int(RecordKind.TOPOLOGY): TOPOLOGY,
     **dict.fromkeys(range(RecordKind.MEMBER, RecordKind.REVOKE + 1), MEMBER),
     int(RecordKind.DEVICE): DEVICE,

@@ -40,7 +40,7 @@ GENESIS = LAST_INTERVAL
 _INTO = ("pv_wh", "fuel_cell_wh", "discharge_wh", "bought_wh", "imported_wh", "shed_wh")
 _OUT = ("load_wh", "charge_wh", "sold_wh", "exported_wh", "spilled_wh")
 PARTIES = ("seller", "buyer", "host")
-OF_ONE_HOUSE = (Kind.METER, RecordKind.ORDER, RecordKind.FLEXIBLE)
+OF_ONE_HOUSE = (Kind.METER, RecordKind.ORDER, RecordKind.FLEXIBLE, RecordKind.CHARGE)
 """Kinds of records about one house, which they name in the same place."""
 
 
@@ -77,7 +77,7 @@ def commit_inputs(salt: bytes, digest: bytes) -> bytes:
 
 
 def is_private(records: RecordBytes, houses: Collection[int]) -> npt.NDArray[np.bool_]:
-    """Which records, (M,), are exchanges that name one of these houses, its meter, its order, or its devices."""
+    """Which records, (M,), are exchanges that name one of these houses, its meter, order, devices or charge."""
     kinds, chosen = records[:, 0], list(houses)
     exchanges, meters = records.view(EXCHANGE).reshape(-1), records.view(METER).reshape(-1)
     named = np.any([np.isin(exchanges[end], chosen) for end in PARTIES], axis=0)

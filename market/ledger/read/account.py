@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from market.errors import LedgerError
-from market.exchanges import METER, Ints, Kind, Rows
+from market.exchanges import CHARGED, METER, Ints, Kind, Rows
 from market.ledger.format.records import HOUSE, RecordBytes, RecordKind, read_places, select_exchanges, select_rows
 from market.ledger.private.commitments import GENESIS, list_payers
 from market.ledger.private.entries import select_entries
@@ -16,6 +16,9 @@ from market.ledger.private.vault import Entry
 from market.ledger.store.registry import Registry, is_granted
 from market.ledger.store.store import Store
 from market.ledger.store.tip import decode_records
+
+NETWORK_CHARGES = "network_charges"
+"""What charges for the use of the network are called among the money of an account."""
 
 
 class Account(NamedTuple):
@@ -30,7 +33,7 @@ class Account(NamedTuple):
     own_wh, hosted_wh
         What its battery holds: its own energy, and lots of others.
     money_neur
-        What it earned, less what it paid and fees, by kind of exchange.
+        What it earned, less what it paid and fees, by kind of exchange; and `NETWORK_CHARGES`, where there are any.
     energy_wh
         Sums of its meter readings by column.
     """
@@ -89,12 +92,16 @@ def make_account(store: Store, member: int, entries: RecordBytes, private: Seque
         Kind(kind).name.lower(): int(change[exchanges["kind"] == kind].sum())
         for kind in np.unique(exchanges["kind"]).tolist()
     }
+    charges = select_rows(entries, RecordKind.CHARGE)
+    charged = int(sum_charges(charges).sum())
+    if charges.size:
+        by_kind[NETWORK_CHARGES] = -charged
     columns = [name for name in METER.names or () if name.endswith("_wh")][:-2]
     return Account(
         member,
         meters.size,
         int(opening["wallet_neur"] + change[wallet].sum()),
-        int(change[~wallet].sum()),
+        int(change[~wallet].sum()) - charged,
         int(last["own_wh"]),
         int(last["hosted_wh"]),
         by_kind,
@@ -120,6 +127,11 @@ def find_opening(store: Store, member: int, private: Sequence[Entry]) -> Any:
         if entry.interval == GENESIS and entry.record[0] == RecordKind.HOUSE:
             return np.frombuffer(entry.record, HOUSE)[0]
     raise LedgerError(f"member {member}: expected its private record of the first block in its store, found none")
+
+
+def sum_charges(charges: Rows) -> Ints:
+    """What each `CHARGE` row takes from its house, nEUR."""
+    return np.asarray(sum(charges[name] for name in CHARGED), np.int64)
 
 
 def money_change_neur(exchanges: Rows, member: int) -> Ints:

@@ -13,7 +13,7 @@ from market.errors import LedgerError
 from market.exchanges import Kind
 from market.ledger.books.bookkeeper import read_terms
 from market.ledger.durable import free_partial_path, report_unwritable
-from market.ledger.format.records import ENVELOPE_PARAMETER, LAYOUTS, RecordKind, read_parameters
+from market.ledger.format.records import CHARGES_PARAMETER, ENVELOPE_PARAMETER, LAYOUTS, RecordKind, read_parameters
 from market.ledger.format.version import find_version, has_devices, has_phases
 from market.ledger.read.show import show_header
 from market.ledger.store.store import Store, StoredBlock
@@ -27,6 +27,8 @@ TABLES = {
     "phases": range(RecordKind.PHASES, RecordKind.PHASES + 1),
     "devices": range(RecordKind.FLEXIBLE, RecordKind.FLEXIBLE + 1),
     "envelopes": range(RecordKind.ENVELOPE, RecordKind.ENVELOPE + 1),
+    "terms": range(RecordKind.TERMS, RecordKind.TERMS + 1),
+    "charges": range(RecordKind.CHARGE, RecordKind.CHARGE + 1),
     "topology": range(RecordKind.TOPOLOGY, RecordKind.TOPOLOGY + 1),
 }
 """Kinds of records in each table; those of one table have the same layout."""
@@ -35,7 +37,7 @@ TABLES = {
 def export_tables(store: Store, folder: Path) -> dict[str, int]:
     """Write the tables and `blocks` as Parquet files into a folder; returns how many rows each has.
 
-    Orders, phases, devices that can wait and envelopes are tables only where the ledger records them.
+    Orders, phases, devices that can wait, envelopes and charges are tables only where the ledger records them.
 
     Raises
     ------
@@ -47,7 +49,9 @@ def export_tables(store: Store, folder: Path) -> dict[str, int]:
         genesis = decode_records(store.block(0).records)
         version = find_version(genesis)
         recorded = {"orders": read_terms(genesis).facts, "phases": has_phases(version), "devices": has_devices(version)}
-        recorded["envelopes"] = ENVELOPE_PARAMETER in read_parameters(genesis)
+        parameters = read_parameters(genesis)
+        recorded["envelopes"] = ENVELOPE_PARAMETER in parameters
+        recorded["terms"] = recorded["charges"] = CHARGES_PARAMETER in parameters
         names = [name for name in (*TABLES, "blocks") if recorded.get(name, True)]
         return {name: _write(store, folder / f"{name}.parquet", name) for name in names}
 

@@ -187,14 +187,14 @@ def find_replacements(store: Store, block: StoredBlock) -> list[dict[str, Any]]:
 
 
 def format_account(account: Account, entries: RecordBytes, version: int = BALANCED) -> Iterator[str]:
-    """Lines that show an account: balances in EUR, energies in kWh, then its exchanges as the ledger holds them."""
+    """Lines that show an account: balances in EUR, energies in kWh, then exchanges and charges as on the ledger."""
     yield f"member {account.member}, {account.n_intervals:,} intervals"
     balances = {"wallet": account.wallet_neur, "utility account": account.account_neur}
     for name, neur in (*balances.items(), *account.money_neur.items()):
         yield f"{name:<24}{neur / 1e9:>14.2f} EUR"
     for name, wh in {**account.energy_wh, "own_wh": account.own_wh, "hosted_wh": account.hosted_wh}.items():
         yield f"{name.removesuffix('_wh'):<24}{wh / 1000:>14.3f} kWh"
-    exchanges = [show_record(row.tobytes(), version) for row in entries[entries[:, 0] < Kind.METER]]
-    if exchanges:
-        yield ""
-        yield from align_columns([tuple(exchanges[0]), *(tuple(fields.values()) for fields in exchanges)])
+    for chosen in (entries[:, 0] < Kind.METER, entries[:, 0] == RecordKind.CHARGE):
+        if shown := [show_record(row.tobytes(), version) for row in entries[chosen]]:
+            yield ""
+            yield from align_columns([tuple(shown[0]), *(tuple(fields.values()) for fields in shown)])
