@@ -25,6 +25,10 @@ Price = Annotated[str, typer.Option("--price", help="One price of imbalances, EU
 Short = Annotated[str, typer.Option("--short-price", help="Paid for energy that a house is short of, EUR/kWh.")]
 Long = Annotated[str, typer.Option("--long-price", help="Paid to a house for energy it is long of, EUR/kWh.")]
 Zone = Annotated[str, typer.Option(help="Clock of times without an offset.")]
+DayFirst = Annotated[
+    bool | None,
+    typer.Option("--day-first/--month-first", help="What comes first in dates like 03/04/2017, if none decides."),
+]
 
 imbalance_app = typer.Typer(
     help="What meters say beside what a run committed to: judged, settled, checked again.", no_args_is_help=True
@@ -40,6 +44,7 @@ def settle(
     short_price: Short = "",
     long_price: Long = "",
     timezone: Zone = "UTC",
+    day_first: DayFirst = None,
     as_json: SummaryAsJson = False,
 ) -> None:
     """Settle what meters say beside what a run, made on forecasts, committed its houses to.
@@ -49,7 +54,7 @@ def settle(
     with progress.tell_compiling(), bad_input_ends():
         prices = read_prices(price, short_price, long_price)
         folders.check_empty(out)
-        found = settled.settle_run(directory, meters, prices, settled.Clock(timezone))
+        found = settled.settle_run(directory, meters, prices, settled.Clock(timezone, day_first))
         files.write_settlement(found, out)
     if as_json:
         typer.echo(json.dumps(found.summary, indent=2))
@@ -66,11 +71,12 @@ def check(
     short_price: Short = "",
     long_price: Long = "",
     timezone: Zone = "UTC",
+    day_first: DayFirst = None,
 ) -> None:
     """Settle again from ledger and meters and compare every file exactly; exit code 1 names what differs."""
     with progress.tell_compiling(), bad_input_ends():
         prices = read_prices(price, short_price, long_price)
-        again = settled.settle_run(directory, meters, prices, settled.Clock(timezone))
+        again = settled.settle_run(directory, meters, prices, settled.Clock(timezone, day_first))
         different = files.find_difference(settlement, again)
     if different is not None:
         typer.echo(f"{settlement}: NOT WHAT LEDGER AND METERS GIVE: {different}")

@@ -122,6 +122,10 @@ def forecast_profiles(
     out: Annotated[Path, typer.Option(help="Table of forecasts to write, .csv or .parquet.")],
     rule: Annotated[str, typer.Option(help="persistence (24 hours before) or last-week (168 hours before).")],
     timezone: Annotated[str, typer.Option(help="Clock of times without an offset.")] = "UTC",
+    day_first: Annotated[
+        bool | None,
+        typer.Option("--day-first/--month-first", help="What comes first in dates like 03/04/2017, if none decides."),
+    ] = None,
 ) -> None:
     """Forecast each interval of a table by the same interval a day or a week before, and say how far off that was.
 
@@ -130,15 +134,18 @@ def forecast_profiles(
     """
     with bad_input_ends():
         _check_outputs(out, None, [table])
-        actual = metered.read_energies(table, None, timezone, None)
+        actual = metered.read_energies(table, None, timezone, day_first)
         forecast = forecasts.make_forecast(actual, rule)
         tables.write_profiles(forecast, out, with_price=bool(actual.price_ueur_per_kwh.any()))
     real = actual.window(actual.n_intervals - forecast.n_intervals, actual.n_intervals)
     typer.echo(f"{forecast.n_participants:,} houses, {forecast.n_intervals:,} intervals from {forecast.start} UTC")
     for what in ("load", "pv"):
         wh = [getattr(each, f"{what}_wh").sum(axis=1, keepdims=True) for each in (forecast, real)]
-        mae, rmse, bias = (float(value[0]) for value in forecasts.measure_errors(*wh))
-        typer.echo(f"Forecast of all {what}: MAE {mae:,.3f}, RMSE {rmse:,.3f}, bias {bias:+,.3f} kWh an interval")
+        off = forecasts.measure_errors(*wh)
+        typer.echo(
+            f"Forecast of all {what}: MAE {off.mae_kwh[0]:,.3f}, RMSE {off.rmse_kwh[0]:,.3f}, bias "
+            f"{off.bias_kwh[0]:+,.3f} kWh an interval"
+        )
     typer.echo(f"wrote {make_printable(str(out))}")
 
 

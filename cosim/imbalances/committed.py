@@ -93,6 +93,7 @@ def check_settled_here(directory: Path, case: Case) -> None:
     _refuse(directory, "cars or heat pumps", case.opening.flexible.size > 0)
     _refuse(directory, "phases (network.model)", case.feeder.connections is not None)
     _refuse(directory, "tap changers", case.taps is not None)
+    _refuse(directory, "inverters whose reactive power is controlled (pv.control)", case.control is not None)
     _refuse(directory, "inverters that reduce their power by the voltage", case.active is not None)
     _refuse(directory, "a series of the feeder's head", case.head is not None)
     _refuse(directory, "reactive energy in its profiles", case.profiles.load_varh is not None)

@@ -25,8 +25,8 @@ from market.imbalances import ImbalancePrices, Imbalances, settle_imbalances
 class Clock(NamedTuple):
     """How times of a table of meters are read: see `data.tables.read_profiles`."""
 
-    timezone: str = "UTC"
-    day_first: bool | None = None
+    timezone: str
+    day_first: bool | None
 
 
 def settle_run(directory: Path, meters: Path, prices: ImbalancePrices, clock: Clock) -> Settled:
