@@ -18,6 +18,7 @@ with import_on_demand():
     from cosim.cli.community import community_app
     from cosim.cli.envelope import envelope
     from cosim.cli.hosting import hosting
+    from cosim.cli.imbalances import imbalance_app
     from cosim.cli.ledger import ledger_app
     from cosim.cli.members import members_app
     from cosim.cli.net import net_app
@@ -47,6 +48,7 @@ app.add_typer(net_app, name="net")
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(community_app, name="community")
+app.add_typer(imbalance_app, name="imbalance")
 app.add_typer(people_app, name="members")
 ledger_app.registered_commands[:0] = [*members_app.registered_commands, *readers_app.registered_commands]
 ledger_app.registered_commands += [*publish_app.registered_commands, *nodes_app.registered_commands]

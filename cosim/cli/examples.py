@@ -37,6 +37,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gridsettle scenario new mine.toml",
         "gridsettle scenario new winter.toml --like outage",
     ),
+    "profiles forecast": ("gridsettle profiles forecast meters.csv --rule persistence --out forecast.csv",),
+    "imbalance settle": (
+        "gridsettle imbalance settle run meters.csv --price 0.12 --out settled",
+        "gridsettle imbalance settle run meters.csv --short-price 0.25 --long-price 0.05 --out settled",
+    ),
+    "imbalance check": ("gridsettle imbalance check settled run meters.csv --price 0.12",),
     "study reference": (
         "gridsettle study reference",
         "gridsettle study reference --spain energy_dataset.csv",

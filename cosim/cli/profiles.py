@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from cosim.cli import terminal
-from cosim.cli.errors import bad_input_ends, fail
+from cosim.cli.errors import bad_input_ends, fail, make_printable
+from cosim.imbalances import metered
 from cosim.results import csv_text, directory
+from data import forecasts, tables
 from data.meters import account, energies, importing, told, writing
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILES_OR_FOLDER...", help="Files of meters, or folders of them.")]
@@ -112,6 +114,39 @@ def import_profiles(
         typer.echo(json.dumps(make_summary(found, written), indent=2))
     else:
         terminal.show_meters(account.sum_account(found.account), found.account, found.said, written)
+
+
+@profiles_app.command("forecast")
+def forecast_profiles(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Table of profiles, .csv or .parquet.")],
+    out: Annotated[Path, typer.Option(help="Table of forecasts to write, .csv or .parquet.")],
+    rule: Annotated[str, typer.Option(help="persistence (24 hours before) or last-week (168 hours before).")],
+    timezone: Annotated[str, typer.Option(help="Clock of times without an offset.")] = "UTC",
+    day_first: Annotated[
+        bool | None,
+        typer.Option("--day-first/--month-first", help="What comes first in dates like 03/04/2017, if none decides."),
+    ] = None,
+) -> None:
+    """Forecast each interval of a table by the same interval a day or a week before, and say how far off that was.
+
+    Intervals that have none so far before them are left out. Prices, where there are any, are those of the interval
+    itself. What is written is a table of profiles that a scenario can name.
+    """
+    with bad_input_ends():
+        _check_outputs(out, None, [table])
+        actual = metered.read_energies(table, None, timezone, day_first)
+        forecast = forecasts.make_forecast(actual, rule)
+        tables.write_profiles(forecast, out, with_price=bool(actual.price_ueur_per_kwh.any()))
+    real = actual.window(actual.n_intervals - forecast.n_intervals, actual.n_intervals)
+    typer.echo(f"{forecast.n_participants:,} houses, {forecast.n_intervals:,} intervals from {forecast.start} UTC")
+    for what in ("load", "pv"):
+        wh = [getattr(each, f"{what}_wh").sum(axis=1, keepdims=True) for each in (forecast, real)]
+        off = forecasts.measure_errors(*wh)
+        typer.echo(
+            f"Forecast of all {what}: MAE {off.mae_kwh[0]:,.3f}, RMSE {off.rmse_kwh[0]:,.3f}, bias "
+            f"{off.bias_kwh[0]:+,.3f} kWh an interval"
+        )
+    typer.echo(f"wrote {make_printable(str(out))}")
 
 
 def _check_outputs(out: Path, report: Path | None, files: list[Path]) -> None:

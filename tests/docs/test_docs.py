@@ -36,6 +36,7 @@ ELSEWHERE = {
     "docs/how-to/check-a-network.md": ("tests/docs/test_check_docs.py", 2),
     "docs/how-to/network-charges.md": ("tests/docs/test_charges_docs.py", 2),
     "docs/how-to/community-by-law.md": ("tests/docs/test_community_docs.py", 2),
+    "docs/how-to/forecasts.md": ("tests/docs/test_forecasts_docs.py", 1),
     "docs/how-to/opendss.md": ("tests/docs/test_opendss_docs.py", 5),
     "docs/how-to/own-copy.md": ("tests/docs/test_own_copy_docs.py", 6),
     "docs/how-to/serve.md": ("tests/unit/cosim/cli/test_serve.py", 5),  # and in a browser

@@ -1,0 +1,1 @@
+"""What meters say beside what a run committed to: judged by the network, deviations settled with the utility."""
