@@ -58,6 +58,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "gridsettle study survival",
         "gridsettle study survival outage --starts 400 --longest 72",
     ),
+    "study charges": ("gridsettle study charges wires.toml", "gridsettle study charges wires.toml --seeds 5"),
     "study microgrids": ("gridsettle study microgrids north.toml south.toml --capacity-kw 50",),
     "ledger init": ("gridsettle ledger init keys --members 25",),
     "ledger members": ("gridsettle ledger members runs/default-001",),

@@ -172,7 +172,7 @@ def microgrids(
 
 @study_app.command("charges")
 def charges(
-    scenario: Annotated[str, typer.Argument(help="TOML file with a section [charges].")],
+    scenario: Annotated[str, typer.Argument(help="TOML file with a section charges.")],
     seeds: Seeds = 1,
     hours: Hours = None,
     out: Out = None,

@@ -51,7 +51,7 @@ def test_a_name_that_is_accepted_works_and_every_zone_is() -> None:
 def test_every_key_for_a_zone_refuses_in_the_same_words(name: str) -> None:
     with pytest.raises(DataError) as reason:
         find_zone(name)
-    assert sorted(KEYS) == ["horizon", "profiles", "tariff"]
+    assert sorted(KEYS) == ["charges", "horizon", "profiles", "tariff"]
     for section in KEYS:
         with pytest.raises(ScenarioError) as caught:
             Scenario().with_changes(**{section: {"timezone": name}})

@@ -47,9 +47,9 @@ def test_an_unknown_time_zone_is_refused() -> None:
 def test_the_hour_that_clocks_skip_is_empty_and_the_one_that_comes_twice_has_the_extreme() -> None:
     times = pd.date_range("2017-03-25", "2017-03-28", freq="h", tz="UTC", inclusive="left")
     figure = draw_hour_by_day(pd.Series(range(len(times)), times, dtype=float), "kW", 1, find_zone(BERLIN))
-    grid = pd.DataFrame(figure.data[0].z, figure.data[0].y, figure.data[0].x)
+    grid = pd.DataFrame(*(figure.data[0][axis] for axis in "zyx"))
     assert grid["2017-03-26"].isna().to_dict() == {hour: hour == 2 for hour in range(24)}
-    assert "Europe/Berlin" in figure.layout.yaxis.title.text
+    assert "Europe/Berlin" in figure.layout["yaxis"]["title"]["text"]
     times = pd.date_range("2017-10-28T22:00", periods=25, freq="h", tz="UTC")
     figure = draw_hour_by_day(pd.Series(range(25), times, dtype=float), "kW", 1, find_zone(BERLIN))
-    assert figure.data[0].z[2, 0] == 3.0
+    assert figure.data[0]["z"][2, 0] == 3.0
