@@ -12,6 +12,7 @@ from cosim.audit.recorded import find_early_end, read_blocks, read_first_block, 
 from cosim.case.case import Case
 from cosim.community.delivered import MOST_READINGS
 from cosim.errors import ScenarioError
+from cosim.scenario.model import Scenario
 from data.profiles import Profiles
 from market.exchanges import METER, Kind, Rows
 from market.ledger.check.verify import verify_ledger
@@ -56,7 +57,7 @@ def read_committed(directory: Path) -> Committed:
         )
     with Store.open_to_read(directory) as store:
         recorded = read_recorded(directory, read_first_block(store, None))
-        _refuse(directory, "a private ledger", recorded.scenario.ledger.private)
+        check_records(directory, recorded.scenario)
         shape = recorded.n_intervals, recorded.houses.size
         if shape[0] * shape[1] > MOST_READINGS:
             raise ScenarioError(
@@ -79,6 +80,12 @@ def read_committed(directory: Path) -> Committed:
     case, _ = rebuild_case(recorded, lambda: _need_profiles(directory))
     check_settled_here(directory, case)
     return Committed(report.head.hex(), case, meters)
+
+
+def check_records(directory: Path, scenario: Scenario) -> None:
+    """Raise ScenarioError where a ledger holds what is not settled here, or hides what is."""
+    _refuse(directory, "a private ledger", scenario.ledger.private)
+    _refuse(directory, "network charges", scenario.charges.is_on)
 
 
 def check_settled_here(directory: Path, case: Case) -> None:

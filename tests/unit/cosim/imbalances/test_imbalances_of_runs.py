@@ -11,7 +11,7 @@ import pytest
 from cosim import Scenario
 from cosim.case.case import build_case
 from cosim.errors import ScenarioError
-from cosim.imbalances.committed import check_settled_here
+from cosim.imbalances.committed import check_records, check_settled_here
 from cosim.imbalances.metered import with_metered
 from data.profiles import Profiles
 from market.exchanges import METER
@@ -51,3 +51,13 @@ def test_a_run_with_what_is_not_known_here_is_refused_by_name(change: dict[str, 
     ):
         check_settled_here(Path("run"), case)
     check_settled_here(Path("run"), build_case(Scenario(**SMALL)))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"ledger": {"private": True}}, "a private ledger"), ({"charges": {"standing_eur_per_day": 0.1}}, "charges")],
+)
+def test_records_that_are_not_settled_here_are_refused_by_name(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ScenarioError, match=f"got one with .*{named}"):
+        check_records(Path("run"), Scenario(**{**SMALL, **change}))
+    check_records(Path("run"), Scenario(**SMALL))
