@@ -17,8 +17,7 @@ from cosim.cli.options import Directory, SummaryAsJson
 from cosim.community import files
 from cosim.imbalances import settled
 from cosim.results import folders
-from market.exchanges import UEUR_PER_EUR
-from market.imbalances import ImbalancePrices
+from market import exchanges, imbalances
 
 Meters = Annotated[Path, typer.Argument(metavar="METERS", help="Table of what houses used and generated: profiles.")]
 Price = Annotated[str, typer.Option("--price", help="One price of imbalances, EUR/kWh.")]
@@ -84,18 +83,18 @@ def check(
     typer.echo(f"{settlement}: ok, every file is what these meters and the ledger with its head give")
 
 
-def read_prices(price: str, short_price: str, long_price: str) -> ImbalancePrices:
+def read_prices(price: str, short_price: str, long_price: str) -> imbalances.ImbalancePrices:
     """Prices of the options: one for both, or one for each."""
     if bool(price) == bool(short_price or long_price) or bool(short_price) != bool(long_price):
         fail("prices: expected --price, or --short-price with --long-price; give one of the two")
     short, long = (price, price) if price else (short_price, long_price)
-    return ImbalancePrices(_read_price(short), _read_price(long))
+    return imbalances.ImbalancePrices(_read_price(short), _read_price(long))
 
 
 def _read_price(text: str) -> int:
     """A price in whole µEUR/kWh."""
     try:
-        exact = Decimal(text) * UEUR_PER_EUR
+        exact = Decimal(text) * exchanges.UEUR_PER_EUR
         if exact.is_finite() and abs(exact) < 10**12 and exact == int(exact):
             return int(exact)
     except ArithmeticError:
