@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cosim.cli import community_answers as answers
 from cosim.cli import progress
-from cosim.cli.community_answers import format_eur
 from cosim.cli.errors import ANSWER_IS_NO, bad_input_ends, fail, make_printable
 from cosim.cli.options import Directory, SummaryAsJson
 from cosim.community import files
@@ -119,6 +119,6 @@ def tell_imbalances(found: files.Settled, out: Path) -> None:
         f"without a solution in {said['not_solved']:,}."
     )
     for party, balance in summary["balances_neur"].items():
-        typer.echo(make_printable(f"  {party:<24} {format_eur(balance):>14} EUR"))
+        typer.echo(make_printable(f"  {party:<24} {answers.format_eur(balance):>14} EUR"))
     typer.echo(f"All balances sum to {sum(summary['balances_neur'].values())} nEUR.")
     typer.echo(f"wrote {make_printable(str(out))}")

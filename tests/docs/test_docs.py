@@ -59,7 +59,11 @@ HERE = [page for page in PAGES if page not in ELSEWHERE and page not in DOCTESTS
 PROGRAM = typer.main.get_command(app)
 
 
-LONG = ("README.md", "docs/api.md", "docs/how-to/hosting-capacity.md", "docs/how-to/local-prices.md")
+LONG = (
+    "README.md",
+    "docs/api.md",
+    *(f"docs/how-to/{name}.md" for name in ("en50160", "hosting-capacity", "local-prices")),
+)
 WITH_PYTHON = [page for page in HERE if any(b.is_python for b in blocks(page))]
 
 

@@ -34,6 +34,7 @@ def test_the_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(pd.read_csv("envelopes.csv")) == 4
 
 
+@pytest.mark.slow
 def test_the_code_of_the_page_shows_what_rules_do(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = [block.text for block in code_blocks(PAGE) if block.is_python]
     exec(compile(code, PAGE, "exec"), {})
