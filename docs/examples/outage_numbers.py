@@ -61,10 +61,11 @@ def _figures(result: Result) -> dict[str, str]:
     return found
 
 
-def study_table() -> str:
-    """Means of the random outages by variant, as Markdown."""
-    means = average_outages(run_tasks(list_outage_tasks(load_scenario("outage"), SEEDS)))
-    return as_page_table(means)
+def study_table(variants: tuple[str, ...] = ()) -> str:
+    """Means of the random outages by variant, as Markdown; of some variants, or of all."""
+    tasks = list_outage_tasks(load_scenario("outage"), SEEDS)
+    chosen = [task for task in tasks if not variants or task.labels["variant"] in variants]
+    return as_page_table(average_outages(run_tasks(chosen)))
 
 
 def as_page_table(means: pd.DataFrame) -> str:

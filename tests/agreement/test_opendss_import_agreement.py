@@ -55,7 +55,7 @@ def test_a_circuit_without_a_neutral_is_a_net_that_runs_take(tmp_path: Path) -> 
     assert imported.model is Model.THREE_PHASE
     assert imported.net.asymmetric_load["name"].tolist() == ["load.h1", "load.h2", "load.h3", "load.h4"]
     named = {left.element for left in imported.left_out}
-    assert named == {"solve", "vminpu, vmaxpu", "bus 4", "connection of load.h4"}
+    assert named == {"solve", "vminpu, vmaxpu", "bus 4", "connection of load.h4", "ratings of 400 A"}
     assert imported.net.line["max_i_ka"].tolist()[1] == 0.18
 
 

@@ -158,7 +158,8 @@ def test_charge_of_batteries_that_nobody_has_is_refused() -> None:
 
 
 def flatten(state: State, network: NetworkState) -> list[Any]:
-    values = [*state._replace(lots=None, ratings=None), *state.lots, *state.ratings, *network]  # type: ignore[arg-type]
+    of_state = [*state._replace(lots=None, ratings=None), *state.lots, *state.ratings]  # type: ignore[arg-type]
+    values = [*of_state, *network._replace(period=None), *network.period]  # type: ignore[arg-type]
     return [value.tolist() for value in values if value is not None]
 
 
